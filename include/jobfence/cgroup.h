@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where the sockets of containers live: the cgroup v2 hierarchy (unified or hybrid), the parents
+ * under which every child is a container, and the ids (inode numbers) that nf_tables compares.
+ * Watches with inotify. Creates only the parent folder and one empty child that keeps it alive,
+ * so that its id exists before the first container does.
+ */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "jobfence/config.h"
+
+#define CGROUP_PATH_MAX 256
+#define CGROUP_KEEP_CHILD "jobfence-keep"
+
+/* Levels count from the root of the hierarchy: "/docker" is level 1, its children level 2. */
+struct cgroup_child {
+	char name[128]; /* folder name: a container id, "docker-<id>.scope", "ssh.service" */
+	uint64_t id;    /* inode number = cgroup id */
+};
+
+struct cgroup_view {
+	char root[64];   /* "/sys/fs/cgroup" or "/sys/fs/cgroup/unified" */
+	bool hybrid;
+	/* cgroupfs driver, or a custom slice: every child of this parent is a container. */
+	char parent[CGROUP_PATH_MAX]; /* relative to root, no leading slash: "docker" */
+	uint64_t parent_id;
+	uint32_t parent_level;        /* 1 for "docker" */
+	/* systemd driver: containers are children of a parent that services share, named
+	 * "docker-<id>.scope"; every other child is a host service. */
+	bool shared;                  /* parent is shared in that sense ("system.slice") */
+	const struct cgroup_child *children; /* all children of the parent, sorted by name */
+	size_t children_n;
+};
+
+struct cgroup_watch;
+typedef void (*cgroup_changed_fn)(struct cgroup_watch *watch, void *data);
+
+/*
+ * Finds the hierarchy and the parent that @config and the host's daemon.json name, makes the
+ * parent (unless @read_only), reads its children, watches it (unless @event is NULL).
+ * Returns 0; -EOPNOTSUPP where there is no cgroup v2 hierarchy; another -errno. @diag says what is
+ * not fenced then and what to change.
+ */
+int cgroup_watch_new(sd_event *event, const struct config *config, bool read_only,
+		     cgroup_changed_fn changed, void *data, struct cgroup_watch **ret_watch,
+		     struct diag *diag);
+struct cgroup_watch *cgroup_watch_free(struct cgroup_watch *watch);
+DEFINE_CLEANUP(struct cgroup_watch *, cgroup_watch_free)
+
+/* Borrowed until the loop runs again. */
+void cgroup_watch_get_view(const struct cgroup_watch *watch, struct cgroup_view *ret_view);
+
+/* Reads the children again (also what an overflown inotify queue leads to). */
+int cgroup_watch_rescan(struct cgroup_watch *watch);
+
+/*
+ * Folder names: true and the id for "<64 hex>" and "docker-<64 hex>.scope". Pure.
+ */
+bool cgroup_container_id(const char *name, char ret_id[static 65]);
+
+/* Level of a path: "a" is 1, "a/b" 2; slashes at the ends do not count; "" is 0. Pure. */
+uint32_t cgroup_path_level(const char *path);
+
+/* The path that systemd gives a slice: "a-b.slice" → "a.slice/a-b.slice". Pure.
+ * Returns 0, -EINVAL, -ENAMETOOLONG. */
+int cgroup_slice_path(const char *slice, char *ret_path, size_t size);
+
+/*
+ * The cgroup v2 path of process @pid, relative to the root, no leading slash ("" is the root).
+ * Returns 0 or -errno (-ESRCH: gone).
+ */
+int cgroup_of_pid(pid_t pid, char *ret_path, size_t size);
+
+/* The id of @path below @root. Returns 0 or -errno (-ENOENT: no such cgroup). */
+int cgroup_path_id(const char *root, const char *path, uint64_t *ret_id);

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the operator configured, immutable once loaded. Every key is documented in
+ * contrib/jobfence.conf; README names the common ones.
+ */
+#pragma once
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "jobfence/diag.h"
+#include "jobfence/mode.h"
+
+#define CONFIG_PATH_DEFAULT "/etc/jobfence/jobfence.conf"
+#define CONFIG_ENVIRONMENT_FILE_DEFAULT "/etc/default/jobfence"
+#define CONFIG_SHIM_ENV_DEFAULT "/root/.dstack/shim.env"
+#define CONFIG_DOCKER_DEFAULT "unix:///var/run/docker.sock"
+#define CONFIG_BRIDGES_MAX 32
+
+/* EX_CONFIG of sysexits.h: the exit code for a refused mode or configuration. */
+#define EXIT_CONFIG 78
+
+enum violation_policy {
+	ON_VIOLATION_QUARANTINE, /* the default */
+	ON_VIOLATION_FENCE,      /* for a server whose mode was changed while jobs were running */
+};
+
+enum cgroup_driver {
+	CGROUP_DRIVER_AUTO,
+	CGROUP_DRIVER_CGROUPFS,
+	CGROUP_DRIVER_SYSTEMD,
+};
+
+/* The reserved ports of dstack on this host, TCP, host byte order, never 0. */
+struct reserved_ports {
+	uint16_t shim;       /* DSTACK_SHIM_HTTP_PORT, 10998 */
+	uint16_t dcgm;       /* DSTACK_DCGM_EXPORTER_HTTP_PORT, 10997 */
+	uint16_t runner;     /* DSTACK_RUNNER_HTTP_PORT, 10999 */
+	uint16_t runner_ssh; /* DSTACK_RUNNER_SSH_PORT, 10022 */
+};
+
+struct config {
+	enum network_mode mode;
+	enum violation_policy on_violation;
+	struct reserved_ports ports;
+	char docker[256]; /* path of the engine's unix socket, without "unix://" */
+
+	/* Bridges guarded beside those that the engine names ("docker0" unless configured). */
+	char bridges[CONFIG_BRIDGES_MAX][IFNAMSIZ];
+	size_t bridges_n;
+
+	enum cgroup_driver cgroup_driver;
+	char cgroup_parent[256]; /* the engine's cgroup-parent; empty: Docker's default for the driver */
+	char engine_cgroup[256]; /* cgroup of dockerd and docker-proxy; empty: found at run time */
+
+	/* One bit each, of the packet mark and the conntrack mark; the other bits are kept. */
+	uint32_t mark_bystander;   /* packet mark, 0x08000000 */
+	uint32_t mark_container;   /* conntrack mark, 0x10000000 */
+	uint32_t mark_host;        /* conntrack mark, 0x20000000 */
+};
+
+/* Where the mode and the ports came from, for the log and for reload. Fixed strings or paths. */
+struct config_origin {
+	char mode[128];
+	char ports[128];
+	/* The environment's value at start was not what the file said: the file never overrules it. */
+	bool environment_wins;
+};
+
+/* What config_load() reads besides files, so that it is testable. Borrowed, may all be NULL. */
+struct config_sources {
+	const char *path;             /* --config; NULL: the default path, whose absence is fine */
+	const char *mode_variable;    /* getenv(NETWORK_MODE_VARIABLE) */
+	const char *docker_host;      /* getenv("DOCKER_HOST") */
+	const char *docker_option;    /* --docker */
+	bool reload;                  /* SIGHUP: the environment file may overrule the variable */
+	const struct config_origin *previous; /* on reload: what was loaded before */
+};
+
+/* Defaults with mode 2, no files read. */
+void config_defaults(struct config *ret_config);
+
+/*
+ * Reads everything and validates it. Nothing is changed on failure.
+ * Returns 0; -EINVAL for bad content (exit code 78), -errno when a file that must exist cannot be
+ * read; @diag then names file, line, key, value and what would be right.
+ */
+int config_load(const struct config_sources *sources, struct config *ret_config,
+		struct config_origin *ret_origin, struct diag *diag);
+
+/*
+ * Turns "unix:///run/docker.sock" into "/run/docker.sock". Returns 0 or -EINVAL with the reason
+ * (tcp, ssh, npipe, fd, http; a relative or too long path).
+ */
+int config_parse_docker(const char *where, const char *value, char *ret_path, size_t size,
+			struct diag *diag);

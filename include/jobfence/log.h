@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One line per event of interest, to the journal when systemd runs us, else to stderr. Only edges
+ * log (main, commands, daemon, engine, link, cgroup, reconcile); the pure modules return a diag.
+ */
+#pragma once
+
+#include <syslog.h>
+
+#include "jobfence/cleanup.h"
+
+/* Picks the journal when $JOURNAL_STREAM names stderr, else stderr with the level's word. */
+void log_open(int max_level);
+void log_msg(int level, const char *fmt, ...) _printf_(2, 3);
+
+#define log_err(...) log_msg(LOG_ERR, __VA_ARGS__)
+#define log_warn(...) log_msg(LOG_WARNING, __VA_ARGS__)
+#define log_notice(...) log_msg(LOG_NOTICE, __VA_ARGS__)
+#define log_info(...) log_msg(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_msg(LOG_DEBUG, __VA_ARGS__)
