@@ -23,6 +23,7 @@ int ip_addr_parse(const char *text, struct ip_addr *ret_addr);
 /* Parses "02:42:ac:11:00:02". Returns 0 or -EINVAL; untouched on error. */
 int mac_addr_parse(const char *text, struct mac_addr *ret_mac);
 
+/* No address prints as "-"; a MAC address always as six bytes. */
 const char *ip_addr_text(const struct ip_addr *addr, char text[static IP_ADDR_TEXT_MAX]);
 const char *mac_addr_text(const struct mac_addr *mac, char text[static MAC_ADDR_TEXT_MAX]);
 

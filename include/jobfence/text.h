@@ -7,6 +7,19 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Writes at most size - 1 bytes and a NUL. @text may be NULL (gives ""). Returns @buffer. */
 const char *text_safe(const char *text, char *buffer, size_t size);
+
+/*
+ * Makes a finished message one line, in place: control characters (C0, DEL, C1) and bytes that are
+ * no UTF-8, also a character that was cut in two, become '?'. Other UTF-8 stays. Returns @text.
+ */
+char *text_one_line(char *text);
+
+/*
+ * Decodes the character that @text starts with. Returns its length in bytes (1 to 4), or -EINVAL
+ * where it is no well-formed UTF-8 (overlong, surrogate, above U+10FFFF, cut by the NUL).
+ */
+int text_utf8_decode(const char *text, uint32_t *ret_code);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One event, one line, one write. Where systemd connected stderr to the journal, lines go there with
+ * their priority; else they go to stderr, for a person. A message is cut rather than split, and it
+ * has no control characters when it leaves here, whatever a caller put in: a container's name can
+ * never forge a line. Logging never fails, never changes errno and never stops the daemon.
+ */
+#include "jobfence/log.h"
+
+/* The place would be this file for every line. */
+#define SD_JOURNAL_SUPPRESS_LOCATION
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-journal.h>
+
+#include "jobfence/text.h"
+
+#define LINE_MAX_BYTES 1024
+
+static int log_max_level = LOG_INFO;
+static bool log_to_journal;
+
+/* A service that redirects stderr to a file keeps $JOURNAL_STREAM: the file must match too. */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	uint64_t device, inode;
+	struct stat st;
+	int end = 0;
+
+	if (!stream || sscanf(stream, "%" SCNu64 ":%" SCNu64 "%n", &device, &inode, &end) != 2)
+		return false;
+	if (stream[end] != '\0' || fstat(STDERR_FILENO, &st) < 0)
+		return false;
+	return st.st_dev == device && st.st_ino == inode;
+}
+
+void log_open(int max_level)
+{
+	log_max_level = max_level;
+	log_to_journal = stderr_is_journal();
+}
+
+static const char *level_prefix(int level)
+{
+	if (level <= LOG_ERR)
+		return "error: ";
+	if (level == LOG_WARNING)
+		return "warning: ";
+	if (level >= LOG_DEBUG)
+		return "debug: ";
+	return "";
+}
+
+static bool send_to_journal(int level, const char *message)
+{
+	return sd_journal_send("MESSAGE=%s", message, "PRIORITY=%i", level,
+			       "SYSLOG_IDENTIFIER=jobfence", NULL) >= 0;
+}
+
+static void write_to_stderr(int level, const char *message)
+{
+	char line[LINE_MAX_BYTES + 32];
+	int n = snprintf(line, sizeof(line), "jobfence: %s%s\n", level_prefix(level), message);
+	ssize_t written;
+
+	do
+		written = write(STDERR_FILENO, line, (size_t)n);
+	while (written < 0 && errno == EINTR);
+}
+
+void log_msg(int level, const char *fmt, ...)
+{
+	char message[LINE_MAX_BYTES];
+	int saved_errno = errno;
+	va_list args;
+
+	if (level > log_max_level)
+		return;
+	va_start(args, fmt);
+	if (vsnprintf(message, sizeof(message), fmt, args) < 0)
+		message[0] = '\0';
+	va_end(args);
+	text_one_line(message);
+	if (!log_to_journal || !send_to_journal(level, message))
+		write_to_stderr(level, message);
+	errno = saved_errno;
+}
