@@ -118,7 +118,7 @@ struct ip_addr mac_addr_link_local(const struct mac_addr *mac)
 	/* The bit that says "universally administered" is inverted (RFC 4291, appendix A). */
 	return (struct ip_addr){
 		.family = AF_INET6,
-		.bytes = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0,
-			   b[0] ^ 0x02, b[1], b[2], 0xff, 0xfe, b[3], b[4], b[5] },
+		.bytes = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, b[0] ^ 0x02, b[1], b[2], 0xff, 0xfe, b[3],
+			   b[4], b[5] },
 	};
 }
