@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What config.c, config_keys.c and config_files.c share. */
+#pragma once
+
+#include "jobfence/config.h"
+
+enum config_port {
+	CONFIG_PORT_SHIM,
+	CONFIG_PORT_DCGM,
+	CONFIG_PORT_RUNNER,
+	CONFIG_PORT_RUNNER_SSH,
+	CONFIG_PORTS_N,
+};
+
+enum config_mark {
+	CONFIG_MARK_BYSTANDER,
+	CONFIG_MARK_CONTAINER,
+	CONFIG_MARK_HOST,
+	CONFIG_MARKS_N,
+};
+
+#define CONFIG_KEYS_MAX 24
+
+/* A configuration while it is being read; becomes the caller's only when all of it is good. */
+struct config_draft {
+	struct config config;
+	uint16_t ports[CONFIG_PORTS_N]; /* 0: not configured; merged into config by config.c */
+	uint32_t marks[CONFIG_MARKS_N];
+	char environment_file[256];
+	char shim_env[256];
+	int lines[CONFIG_KEYS_MAX]; /* where each key stands in the file; 0: nowhere */
+};
+
+/* config_keys.c */
+
+void config_draft_init(struct config_draft *draft);
+
+/* Reads the INI @text of the file @path into @draft. Returns 0, or -EINVAL with @diag. */
+int config_read_keys(const char *path, const char *text, struct config_draft *draft,
+		     struct diag *diag);
+
+/* The line of a key, 0 where the file does not have it. */
+int config_key_line(const struct config_draft *draft, const char *section, const char *name);
+
+/* Plain decimal, 1 to 65535. Returns 0 or -EINVAL. */
+int config_parse_port(const char *text, uint16_t *ret_port);
+
+/* "unix:///run/docker.sock" → "/run/docker.sock". Returns 0, or -EINVAL with a fixed sentence. */
+int config_docker_path(const char *value, char *ret_path, size_t size, const char **ret_why);
+
+/* config_files.c */
+
+/*
+ * The whole of a small text file, to be freed. Never blocks.
+ * Returns 0; -EINVAL for what is no text file of reasonable size; -errno; with @diag.
+ */
+int config_read_file(const char *path, char **ret_text, struct diag *diag);
+
+/* A walk through the text of an environment file, which it decodes in place. */
+struct env_cursor {
+	char *next;
+	int line;
+};
+
+struct env_entry {
+	const char *key;   /* borrowed from the text */
+	const char *value; /* NULL: this line is no assignment, and systemd skips it */
+	int line;
+};
+
+/* Returns false at the end. */
+bool env_next(struct env_cursor *cursor, struct env_entry *ret_entry);

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The keys of jobfence.conf: their names, what each accepts, and the reading of the INI file.
+ *
+ * One table says everything there is; contrib/jobfence.conf documents the same keys, and a test
+ * compares the two. Nothing is ever skipped: an unknown or repeated key may be the one that the
+ * operator counts on, so the whole file is refused, with the line and what would be right. inih
+ * finds sections, keys and comments; no value reaches the configuration without a parser here.
+ */
+#include "config-internal.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "jobfence/text.h"
+
+/* Parses @value into the field, or returns -EINVAL; @ret_why may get a better reason than the key's. */
+typedef int (*set_fn)(void *field, const char *value, const char **ret_why);
+
+struct key {
+	const char *section, *name;
+	set_fn set;
+	size_t offset; /* of the field in struct config_draft */
+	const char *right;
+};
+
+/* Digits of @base only; no sign, no blank. Returns 0, or -EINVAL, also above @max. */
+static int parse_number(const char *text, unsigned int base, uint32_t max, uint32_t *ret_number)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint64_t number = 0;
+
+	if (!*text)
+		return -EINVAL;
+	for (; *text; text++) {
+		char lower = *text >= 'A' && *text <= 'F' ? (char)(*text + ('a' - 'A')) : *text;
+		const char *digit = strchr(digits, lower);
+
+		if (!digit || (unsigned int)(digit - digits) >= base)
+			return -EINVAL;
+		number = number * base + (unsigned int)(digit - digits);
+		if (number > max)
+			return -EINVAL;
+	}
+	*ret_number = (uint32_t)number;
+	return 0;
+}
+
+int config_parse_port(const char *text, uint16_t *ret_port)
+{
+	uint32_t port;
+
+	/* The shim would take a leading zero for octal. */
+	if (*text == '0' || parse_number(text, 10, UINT16_MAX, &port) < 0)
+		return -EINVAL;
+	*ret_port = (uint16_t)port;
+	return 0;
+}
+
+static int set_port(void *field, const char *value, const char **ret_why)
+{
+	return config_parse_port(value, field);
+}
+
+static int set_mark(void *field, const char *value, const char **ret_why)
+{
+	bool hex = strncmp(value, "0x", 2) == 0 || strncmp(value, "0X", 2) == 0;
+	uint32_t mark;
+
+	if (parse_number(hex ? value + 2 : value, hex ? 16 : 10, UINT32_MAX, &mark) < 0)
+		return -EINVAL;
+	if (mark == 0 || (mark & (mark - 1)) != 0)
+		return -EINVAL;
+	*(uint32_t *)field = mark;
+	return 0;
+}
+
+static int set_ct_mark(void *field, const char *value, const char **ret_why)
+{
+	uint32_t mark;
+
+	if (set_mark(&mark, value, ret_why) < 0)
+		return -EINVAL;
+	if (mark <= UINT16_MAX) {
+		*ret_why = "the low 16 bits of the conntrack mark carry the jobs' tags; "
+			   "must be one bit from 0x10000 to 0x80000000";
+		return -EINVAL;
+	}
+	*(uint32_t *)field = mark;
+	return 0;
+}
+
+static int set_violation(void *field, const char *value, const char **ret_why)
+{
+	enum violation_policy *policy = field;
+
+	if (strcmp(value, "quarantine") == 0)
+		*policy = ON_VIOLATION_QUARANTINE;
+	else if (strcmp(value, "fence") == 0)
+		*policy = ON_VIOLATION_FENCE;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int set_driver(void *field, const char *value, const char **ret_why)
+{
+	enum cgroup_driver *driver = field;
+
+	if (strcmp(value, "auto") == 0)
+		*driver = CGROUP_DRIVER_AUTO;
+	else if (strcmp(value, "cgroupfs") == 0)
+		*driver = CGROUP_DRIVER_CGROUPFS;
+	else if (strcmp(value, "systemd") == 0)
+		*driver = CGROUP_DRIVER_SYSTEMD;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+/* For the fields of 256 bytes. */
+static int set_text(char *field, const char *value, size_t length)
+{
+	_Static_assert(sizeof(((struct config_draft *)0)->environment_file) == 256, "");
+	_Static_assert(sizeof(((struct config_draft *)0)->shim_env) == 256, "");
+	_Static_assert(sizeof(((struct config *)0)->docker) == 256, "");
+	_Static_assert(sizeof(((struct config *)0)->cgroup_parent) == 256, "");
+	_Static_assert(sizeof(((struct config *)0)->engine_cgroup) == 256, "");
+	if (length >= 256)
+		return -EINVAL;
+	memcpy(field, value, length);
+	field[length] = '\0';
+	return 0;
+}
+
+static int set_path(void *field, const char *value, const char **ret_why)
+{
+	if (*value != '/')
+		return -EINVAL;
+	return set_text(field, value, strlen(value));
+}
+
+/* Blanks around it are nothing to Docker's client either. */
+int config_docker_path(const char *value, char *ret_path, size_t size, const char **ret_why)
+{
+	static const char scheme[] = "unix://", blanks[] = " \t\n\r\v\f";
+	const char *path = value + strspn(value, blanks);
+	bool is_unix = strncmp(path, scheme, strlen(scheme)) == 0;
+	struct sockaddr_un address;
+	size_t length;
+
+	path += is_unix ? strlen(scheme) : 0;
+	length = strlen(path);
+	while (length > 0 && strchr(blanks, path[length - 1]))
+		length--;
+	if (!is_unix)
+		*ret_why = "jobfence speaks to the engine over its unix socket only (not tcp, ssh, "
+			   "http, npipe or fd); write unix:// and the absolute path of the socket, "
+			   "such as " CONFIG_DOCKER_DEFAULT;
+	else if (*path != '/')
+		*ret_why = "the path of the socket must be absolute; write three slashes, as "
+			   "in " CONFIG_DOCKER_DEFAULT;
+	else if (length >= sizeof(address.sun_path) || length >= size)
+		*ret_why = "the path is longer than the 107 bytes that a unix socket can have; "
+			   "name the socket by a shorter path, such as a symbolic link in /run";
+	else {
+		memcpy(ret_path, path, length);
+		ret_path[length] = '\0';
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int set_docker(void *field, const char *value, const char **ret_why)
+{
+	return config_docker_path(value, field, sizeof(((struct config *)0)->docker), ret_why);
+}
+
+/* What the kernel refuses in a name, and what nft would read as something else. */
+static bool is_interface_name(const char *name, size_t length)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789._-@+";
+
+	if (length == 0 || length >= IFNAMSIZ || strspn(name, allowed) < length)
+		return false;
+	return !(name[0] == '.' && (length == 1 || (length == 2 && name[1] == '.')));
+}
+
+static bool has_bridge(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->bridges_n; i++)
+		if (strcmp(config->bridges[i], name) == 0)
+			return true;
+	return false;
+}
+
+static int set_bridges(void *field, const char *value, const char **ret_why)
+{
+	static const char separators[] = ", \t";
+	struct config *config = field;
+
+	config->bridges_n = 0;
+	for (value += strspn(value, separators); *value; value += strspn(value, separators)) {
+		size_t length = strcspn(value, separators);
+		char name[IFNAMSIZ] = "";
+
+		if (!is_interface_name(value, length))
+			return -EINVAL;
+		memcpy(name, value, length);
+		if (has_bridge(config, name)) {
+			*ret_why = "one name stands there twice; name each bridge once";
+			return -EINVAL;
+		}
+		if (config->bridges_n == CONFIG_BRIDGES_MAX) {
+			*ret_why = "at most 32 bridges can be named";
+			return -EINVAL;
+		}
+		memcpy(config->bridges[config->bridges_n++], name, sizeof(name));
+		value += length;
+	}
+	return config->bridges_n > 0 ? 0 : -EINVAL;
+}
+
+/* Stored without slashes at the ends; empty keeps the default. */
+static int set_cgroup(void *field, const char *value, const char **ret_why)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789._-@:+/";
+	const char *path = value + strspn(value, "/");
+	size_t length = strlen(path);
+
+	while (length > 0 && path[length - 1] == '/')
+		length--;
+	if (length == 0 && *value) {
+		*ret_why = "the root of the hierarchy holds everything; name a cgroup below it";
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < length;) {
+		size_t part = strcspn(path + i, "/");
+
+		if (part == 0 || path[i] == '.' || strspn(path + i, allowed) < part)
+			return -EINVAL;
+		i += part + 1;
+	}
+	return set_text(field, path, length);
+}
+
+#define FIELD(member) offsetof(struct config_draft, member)
+
+#define RIGHT_PORT "must be a TCP port, 1 to 65535, in plain decimal"
+#define RIGHT_PATH "must be an absolute path shorter than 256 bytes"
+#define RIGHT_MARK "must be a number with exactly one bit set, such as "
+#define RIGHT_CGROUP "must be a path below the cgroup root without \"..\", such as "
+
+static const struct key keys[] = {
+	{ "jobs", "on_violation", set_violation, FIELD(config.on_violation),
+	  "must be quarantine or fence" },
+	{ "environment", "environment_file", set_path, FIELD(environment_file), RIGHT_PATH },
+	{ "environment", "shim_env", set_path, FIELD(shim_env), RIGHT_PATH },
+	{ "ports", "shim", set_port, FIELD(ports[CONFIG_PORT_SHIM]), RIGHT_PORT },
+	{ "ports", "dcgm", set_port, FIELD(ports[CONFIG_PORT_DCGM]), RIGHT_PORT },
+	{ "ports", "runner", set_port, FIELD(ports[CONFIG_PORT_RUNNER]), RIGHT_PORT },
+	{ "ports", "runner_ssh", set_port, FIELD(ports[CONFIG_PORT_RUNNER_SSH]), RIGHT_PORT },
+	{ "docker", "socket", set_docker, FIELD(config.docker), NULL },
+	{ "docker", "bridges", set_bridges, FIELD(config),
+	  "must be names of interfaces (1 to 15 of A-Z a-z 0-9 . _ - @ +), separated by blanks" },
+	{ "cgroup", "driver", set_driver, FIELD(config.cgroup_driver),
+	  "must be auto, cgroupfs or systemd" },
+	{ "cgroup", "parent", set_cgroup, FIELD(config.cgroup_parent), RIGHT_CGROUP "docker" },
+	{ "cgroup", "engine", set_cgroup, FIELD(config.engine_cgroup),
+	  RIGHT_CGROUP "system.slice/docker.service" },
+	{ "marks", "bystander", set_mark, FIELD(marks[CONFIG_MARK_BYSTANDER]),
+	  RIGHT_MARK "0x08000000" },
+	{ "marks", "container", set_ct_mark, FIELD(marks[CONFIG_MARK_CONTAINER]),
+	  RIGHT_MARK "0x10000000" },
+	{ "marks", "host", set_ct_mark, FIELD(marks[CONFIG_MARK_HOST]), RIGHT_MARK "0x20000000" },
+};
+_Static_assert(ARRAY_SIZE(keys) <= CONFIG_KEYS_MAX, "struct config_draft has a line for each key");
+
+void config_draft_init(struct config_draft *draft)
+{
+	*draft = (struct config_draft){
+		.environment_file = CONFIG_ENVIRONMENT_FILE_DEFAULT,
+		.shim_env = CONFIG_SHIM_ENV_DEFAULT,
+	};
+	config_defaults(&draft->config);
+}
+
+static const struct key *find_key(const char *section, const char *name)
+{
+	for (const struct key *key = keys; key < keys + ARRAY_SIZE(keys); key++)
+		if (strcmp(key->section, section) == 0 && strcmp(key->name, name) == 0)
+			return key;
+	return NULL;
+}
+
+int config_key_line(const struct config_draft *draft, const char *section, const char *name)
+{
+	const struct key *key = find_key(section, name);
+
+	return key ? draft->lines[key - keys] : 0;
+}
+
+/* One reading of one file. */
+struct reading {
+	const char *path, *next;
+	int line;
+	int error; /* the first; ends the reading */
+	struct config_draft *draft;
+	struct diag *diag;
+};
+
+/* The names of the sections, or those of the keys of @section. */
+static const char *list_names(const char *section, char *buffer, size_t size)
+{
+	const char *last = "";
+	size_t used = 0;
+
+	buffer[0] = '\0';
+	for (const struct key *key = keys; key < keys + ARRAY_SIZE(keys); key++) {
+		const char *name = section ? key->name : key->section;
+
+		if ((section && strcmp(key->section, section) != 0) || strcmp(name, last) == 0)
+			continue;
+		if (used < size)
+			used += (size_t)snprintf(buffer + used, size - used, "%s%s",
+						 *last ? ", " : "", name);
+		last = name;
+	}
+	return buffer;
+}
+
+static int refuse_unknown(struct reading *reading, const char *section, const char *name)
+{
+	char names[128], safe_section[64], safe_name[64];
+
+	text_safe(section, safe_section, sizeof(safe_section));
+	text_safe(name, safe_name, sizeof(safe_name));
+	if (*list_names(section, names, sizeof(names)))
+		return diag_set(reading->diag, -EINVAL,
+				"%s:%d: [%s] has no key \"%s\"; its keys are %s", reading->path,
+				reading->line, safe_section, safe_name, names);
+	list_names(NULL, names, sizeof(names));
+	if (!*section)
+		return diag_set(reading->diag, -EINVAL,
+				"%s:%d: the key \"%s\" stands before any section; sections are %s",
+				reading->path, reading->line, safe_name, names);
+	return diag_set(reading->diag, -EINVAL,
+			"%s:%d: there is no section [%s] (key \"%s\"); sections are %s",
+			reading->path, reading->line, safe_section, safe_name, names);
+}
+
+static int set_key(struct reading *reading, const char *section, const char *name,
+		   const char *value)
+{
+	const struct key *key = find_key(section, name);
+	const char *why;
+	char safe[96];
+	int *line;
+
+	if (!key)
+		return refuse_unknown(reading, section, name);
+	line = &reading->draft->lines[key - keys];
+	if (*line)
+		return diag_set(reading->diag, -EINVAL,
+				"%s:%d: [%s] %s is already set on line %d; keep one of them",
+				reading->path, reading->line, section, name, *line);
+	*line = reading->line;
+	why = key->right;
+	if (key->set((char *)reading->draft + key->offset, value, &why) == 0)
+		return 0;
+	return diag_set(reading->diag, -EINVAL, "%s:%d: [%s] %s = \"%s\": %s", reading->path,
+			reading->line, section, name, text_safe(value, safe, sizeof(safe)), why);
+}
+
+static int on_key(void *data, const char *section, const char *name, const char *value)
+{
+	struct reading *reading = data;
+
+	reading->error = set_key(reading, section, name, value ? value : "");
+	return reading->error == 0;
+}
+
+/*
+ * Hands inih one line, without the blanks at its start: inih would take an indented line for a
+ * second value of the key above. A line that does not fit would be cut into two, so it is refused.
+ */
+static char *next_line(char *buffer, int size, void *data)
+{
+	struct reading *reading = data;
+	size_t length;
+
+	if (reading->error || !*reading->next)
+		return NULL;
+	reading->line++;
+	reading->next += strspn(reading->next, " \t");
+	length = strcspn(reading->next, "\n");
+	if (length >= (size_t)size) {
+		reading->error = diag_set(reading->diag, -EINVAL,
+					  "%s:%d: the line is longer than %d bytes; shorten it",
+					  reading->path, reading->line, size - 1);
+		return NULL;
+	}
+	memcpy(buffer, reading->next, length);
+	buffer[length] = '\0';
+	reading->next += length + (reading->next[length] == '\n');
+	return buffer;
+}
+
+int config_read_keys(const char *path, const char *text, struct config_draft *draft,
+		     struct diag *diag)
+{
+	struct reading reading = { .path = path, .next = text, .draft = draft, .diag = diag };
+	int bad_line = ini_parse_stream(next_line, &reading, on_key, &reading);
+
+	if (bad_line < 0)
+		return diag_set(diag, -ENOMEM, "%s cannot be read: out of memory", path);
+	/* inih reads on after a line that it cannot make sense of: that line is the first error. */
+	if (bad_line > 0 && (!reading.error || bad_line < reading.line))
+		return diag_set(diag, -EINVAL,
+				"%s:%d: the line is neither \"key = value\" nor \"[section]\" nor "
+				"a "
+				"comment",
+				path, bad_line);
+	return reading.error;
+}
