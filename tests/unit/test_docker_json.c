@@ -1,0 +1,930 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * docker_json against texts of the shape that Docker 20.10 and 28 send, and against texts that no
+ * engine should send. Sanitizers watch; every text is passed in a buffer of its exact size, so
+ * that one byte read too far is seen.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "jobfence/docker_json.h"
+
+#define ID_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define ID_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define NET_A "1111111111111111111111111111111111111111111111111111111111111111"
+#define TASK "5b2b5f8c-5d4b-4e3a-9b0e-000000000001"
+#define NAME "fast-cat-1-0-0-12345678"
+
+/* Docker 20.10: a bridge job of dstack, running */
+#define BRIDGE_STATE "\"State\":{\"Status\":\"running\",\"Running\":true,\"Pid\":4242}"
+#define BRIDGE_LABELS \
+	"\"Labels\":{\"ai.dstack.shim.is-task\":\"true\",\"ai.dstack.shim.task-id\":\"" TASK "\"}"
+#define OWN_MOUNTS                                                                            \
+	"{\"Type\":\"bind\",\"Source\":\"/root/.dstack/runners/" NAME "\","                   \
+	"\"Destination\":\"/tmp/runner\",\"Mode\":\"\",\"RW\":true},"                         \
+	"{\"Type\":\"bind\",\"Source\":\"/usr/local/bin/dstack-runner\","                     \
+	"\"Destination\":\"/usr/local/bin/dstack-runner\"},"                                  \
+	"{\"Type\":\"bind\",\"Source\":\"/mnt/disks/dstack-volumes/data\","                   \
+	"\"Destination\":\"/data\"},"                                                         \
+	"{\"Type\":\"volume\",\"Name\":\"v\",\"Source\":\"/var/lib/docker/volumes/v/_data\"," \
+	"\"Destination\":\"/v\"},"                                                            \
+	"{\"Type\":\"bind\",\"Source\":\"/dev/hugepages-1G\","                                \
+	"\"Destination\":\"/dev/hugepages-1G\"}"
+#define MASKED "\"MaskedPaths\":[\"/proc/kcore\"]"
+#define BRIDGE_SETTINGS                                                                       \
+	"\"NetworkSettings\":{\"Bridge\":\"\",\"SandboxKey\":\"/var/run/docker/netns/0123\"," \
+	"\"Ports\":{\"10022/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"32768\"},"          \
+	"{\"HostIp\":\"::\",\"HostPort\":\"32768\"}],\"53/udp\":null},"                       \
+	"\"Networks\":{\"bridge\":{\"IPAMConfig\":null,\"NetworkID\":\"" NET_A "\","          \
+	"\"IPAddress\":\"172.17.0.2\",\"IPPrefixLen\":16,"                                    \
+	"\"GlobalIPv6Address\":\"fd00::242:ac11:2\",\"MacAddress\":\"02:42:ac:11:00:02\"}}}"
+
+static const char bridge_20[] =
+	"{\"Id\":\"" ID_A "\",\"Created\":\"2024-01-01T00:00:00Z\",\"Name\":\"/" NAME
+	"\"," BRIDGE_STATE ",\"Mounts\":[" OWN_MOUNTS "],\"Config\":{\"Hostname\":"
+						      "\"h\"," BRIDGE_LABELS
+	"},\"HostConfig\":{\"NetworkMode\":\"default\",\"NanoCpus\":2500000000,"
+	"\"Memory\":1073741824,\"CgroupParent\":\"\",\"CapAdd\":null,\"Devices\":null," MASKED
+	",\"PortBindings\":{\"10022/tcp\":[{\"HostIp\":\"\",\"HostPort\":\"\"}]},"
+	"\"PidMode\":\"\",\"IpcMode\":\"private\",\"CgroupnsMode\":\"host\"}," BRIDGE_SETTINGS "}";
+
+/* Docker 28: a host job, dstack's devices on an InfiniBand host */
+static const char host_28[] =
+	"{\"Id\":\"" ID_A "\",\"Name\":\"/" NAME "\"," BRIDGE_STATE ",\"Mounts\":[],"
+	"\"Config\":{" BRIDGE_LABELS "},\"HostConfig\":{\"NetworkMode\":\"host\",\"NanoCpus\":0,"
+	"\"Memory\":0,\"CgroupParent\":\"/jobs\",\"CapAdd\":[],"
+	"\"Devices\":[{\"PathOnHost\":\"/dev/infiniband\"},{\"PathOnHost\":\"/dev/kfd\"},"
+	"{\"PathOnHost\":\"/dev/dri/renderD128\"},{\"PathOnHost\":\"/dev/nvidia0\"},"
+	"{\"PathOnHost\":\"/dev/tenstorrent/0\"},{\"PathOnHost\":\"/dev/accel/accel0\"}]," MASKED
+	",\"PortBindings\":{\"10999/tcp\":[{\"HostIp\":\"\",\"HostPort\":\"\"}]}},"
+	"\"NetworkSettings\":{\"SandboxKey\":\"/var/run/docker/netns/default\",\"Ports\":{},"
+	"\"Networks\":{\"host\":{\"NetworkID\":\"" NET_A "\",\"MacAddress\":\"\","
+	"\"IPAddress\":\"\",\"GlobalIPv6Address\":\"\",\"DNSNames\":null}}}}";
+
+static const char list_20[] =
+	"[{\"Id\":\"" ID_A "\",\"Names\":[\"/other/alias\",\"/" NAME "\"],\"Image\":\"i\","
+	"\"Ports\":[{\"IP\":\"0.0.0.0\",\"PrivatePort\":80,\"PublicPort\":8080,\"Type\":\"tcp\"},"
+	"{\"PrivatePort\":443,\"Type\":\"tcp\"}]," BRIDGE_LABELS ",\"State\":\"running\","
+	"\"Status\":\"Up\",\"HostConfig\":{\"NetworkMode\":\"default\"},\"NetworkSettings\":"
+	"{\"Networks\":{\"bridge\":{\"NetworkID\":\"\",\"IPAddress\":\"\",\"MacAddress\":\"\"}}}},"
+	"{\"Id\":\"" ID_B "\",\"Names\":null,\"Labels\":null,\"State\":\"exited\",\"Ports\":null,"
+	"\"HostConfig\":{\"NetworkMode\":\"container:" ID_A "\"},\"NetworkSettings\":null}]";
+
+static const char network_28[] =
+	"{\"Name\":\"bridge\",\"Id\":\"" NET_A "\",\"Scope\":\"local\",\"Driver\":\"bridge\","
+	"\"Containers\":{\"" ID_A "\":{\"Name\":\"x\",\"EndpointID\":\"e\",\"MacAddress\":"
+	"\"02:42:ac:11:00:02\",\"IPv4Address\":\"172.17.0.2/16\",\"IPv6Address\":\"fd00::2/64\"},"
+	"\"ep-" NET_A "\":{\"IPv4Address\":\"10.0.0.9/24\"}},"
+	"\"Options\":{\"com.docker.network.bridge.name\":\"docker0\"},\"Labels\":{}}";
+
+typedef int (*parse_fn)(const char *json, size_t len);
+
+/* Parses a copy of exactly @len bytes. */
+static int parse_container(const char *json, size_t len, struct container *ret)
+{
+	char *copy = malloc(len ? len : 1);
+	struct diag diag = { 0 };
+	int r;
+
+	assert_non_null(copy);
+	memcpy(copy, json, len);
+	r = docker_json_container(copy, len, ret, &diag);
+	assert_true(!r == !diag.text[0]);
+	free(copy);
+	return r;
+}
+
+static void must_parse(const char *json, struct container *ret)
+{
+	assert_int_equal(parse_container(json, strlen(json), ret), 0);
+}
+
+static void bridge_job_of_20_10(void **state)
+{
+	char text[IP_ADDR_TEXT_MAX], mac[MAC_ADDR_TEXT_MAX];
+	struct container c;
+
+	must_parse(bridge_20, &c);
+	assert_string_equal(c.id, ID_A);
+	assert_string_equal(c.name, NAME);
+	assert_string_equal(c.task_id, TASK);
+	assert_true(c.is_task);
+	assert_true(c.inspected);
+	assert_int_equal(c.state, CONTAINER_RUNNING);
+	assert_int_equal(c.network_kind, NETWORK_KIND_BRIDGE);
+	assert_null(c.network_ref);
+	assert_string_equal(c.sandbox_key, "/var/run/docker/netns/0123");
+	assert_null(c.cgroup_parent);
+	assert_int_equal(c.nano_cpus, 2500000000);
+	assert_int_equal(c.memory, 1 << 30);
+	assert_int_equal(c.pid, 4242);
+	assert_int_equal(c.hazards, HAZARD_HOST_CGROUPNS);
+	assert_null(c.hazard_text);
+	assert_int_equal(c.endpoints_n, 1);
+	assert_string_equal(c.endpoints[0].network_id, NET_A);
+	assert_string_equal(c.endpoints[0].network_name, "bridge");
+	assert_string_equal(ip_addr_text(&c.endpoints[0].ip4, text), "172.17.0.2");
+	assert_string_equal(ip_addr_text(&c.endpoints[0].ip6, text), "fd00::242:ac11:2");
+	assert_string_equal(mac_addr_text(&c.endpoints[0].mac, mac), "02:42:ac:11:00:02");
+	assert_int_equal(c.ports_n, 2);
+	assert_int_equal(c.ports[0].l4proto, IPPROTO_TCP);
+	assert_int_equal(c.ports[0].host_port, 32768);
+	assert_int_equal(c.ports[0].container_port, 10022);
+	assert_true(ip_addr_is_any(&c.ports[0].host_ip));
+	assert_int_equal(c.ports[1].host_ip.family, AF_INET6);
+	container_done(&c);
+	assert_null(c.name);
+}
+
+static void host_job_of_28(void **state)
+{
+	struct container c;
+
+	must_parse(host_28, &c);
+	assert_int_equal(c.network_kind, NETWORK_KIND_HOST);
+	assert_string_equal(c.cgroup_parent, "/jobs");
+	assert_int_equal(c.endpoints_n, 1);
+	assert_false(ip_addr_is_set(&c.endpoints[0].ip4));
+	assert_false(mac_addr_is_set(&c.endpoints[0].mac));
+	assert_int_equal(c.ports_n,
+			 0); /* dstack binds ports of host jobs too: nothing is published */
+	assert_int_equal(c.hazards, HAZARD_RDMA);
+	assert_string_equal(c.hazard_text, "/dev/infiniband");
+	container_done(&c);
+}
+
+/* An inspect answer with this HostConfig (beside NetworkMode), Mounts and labels */
+static char *make(const char *host_config, const char *mounts, const char *labels)
+{
+	char *text = NULL;
+
+	assert_true(asprintf(&text,
+			     "{\"Id\":\"%s\",\"Name\":\"/%s\",\"State\":{\"Status\":\"created\","
+			     "\"Pid\":0},\"Config\":{\"Labels\":%s},\"HostConfig\":{%s},"
+			     "\"Mounts\":[%s],\"NetworkSettings\":{\"Networks\":{}}}",
+			     ID_A, NAME, labels, host_config, mounts) > 0);
+	return text;
+}
+
+static void parse_made(const char *host_config, const char *mounts, struct container *ret)
+{
+	char *text = make(host_config, mounts, "null");
+
+	must_parse(text, ret);
+	free(text);
+}
+
+static void network_modes(void **state)
+{
+	static const struct {
+		const char *mode;
+		enum network_kind kind;
+		const char *ref;
+	} cases[] = {
+		{ "default", NETWORK_KIND_BRIDGE, NULL },
+		{ "bridge", NETWORK_KIND_BRIDGE, NULL },
+		{ "host", NETWORK_KIND_HOST, NULL },
+		{ "none", NETWORK_KIND_NONE, NULL },
+		{ "container:" ID_B, NETWORK_KIND_CONTAINER, ID_B },
+		{ "container:", NETWORK_KIND_UNKNOWN, NULL },
+		{ "", NETWORK_KIND_UNKNOWN, NULL },
+		{ "team-net", NETWORK_KIND_USER, "team-net" },
+		{ "hostile", NETWORK_KIND_USER, "hostile" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct container c;
+		char config[200];
+
+		snprintf(config, sizeof(config), "\"NetworkMode\":\"%s\"", cases[i].mode);
+		parse_made(config, "", &c);
+		assert_int_equal(c.network_kind, cases[i].kind);
+		if (cases[i].ref)
+			assert_string_equal(c.network_ref, cases[i].ref);
+		else
+			assert_null(c.network_ref);
+		container_done(&c);
+	}
+}
+
+static void states(void **state)
+{
+	static const struct {
+		const char *text;
+		enum container_state state;
+		bool live;
+	} cases[] = {
+		{ "created", CONTAINER_CREATED, false },
+		{ "running", CONTAINER_RUNNING, true },
+		{ "paused", CONTAINER_PAUSED, true },
+		{ "restarting", CONTAINER_RESTARTING, true },
+		{ "removing", CONTAINER_REMOVING, false },
+		{ "exited", CONTAINER_EXITED, false },
+		{ "dead", CONTAINER_DEAD, false },
+		{ "frozen", CONTAINER_UNKNOWN, true },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct container *list;
+		char text[200];
+		size_t n;
+
+		snprintf(text, sizeof(text), "[{\"Id\":\"%s\",\"State\":\"%s\"}]", ID_A,
+			 cases[i].text);
+		assert_int_equal(docker_json_container_list(text, strlen(text), &list, &n, NULL),
+				 0);
+		assert_int_equal(list[0].state, cases[i].state);
+		assert_int_equal(container_is_live(&list[0]), cases[i].live);
+		if (cases[i].state != CONTAINER_UNKNOWN)
+			assert_string_equal(container_state_name(list[0].state), cases[i].text);
+		container_done(&list[0]);
+		free(list);
+	}
+	assert_string_equal(container_state_name(CONTAINER_UNKNOWN), "unknown");
+	assert_string_equal(container_state_name(99), "unknown");
+}
+
+static void hazards_of_host_config(void **state)
+{
+	static const struct {
+		const char *config;
+		uint32_t hazards;
+		const char *text;
+	} cases[] = {
+		{ "\"Privileged\":true", HAZARD_PRIVILEGED, NULL },
+		{ "\"CapAdd\":[\"NET_ADMIN\",\"CAP_SYS_PTRACE\"]", HAZARD_CAPABILITIES,
+		  "NET_ADMIN, CAP_SYS_PTRACE" },
+		{ "\"PidMode\":\"host\"", HAZARD_HOST_PID, NULL },
+		{ "\"IpcMode\":\"host\"", HAZARD_HOST_IPC, NULL },
+		{ "\"IpcMode\":\"shareable\",\"PidMode\":\"container:x\"", 0, NULL },
+		{ "\"CgroupnsMode\":\"host\"", HAZARD_HOST_CGROUPNS, NULL },
+		{ "\"UsernsMode\":\"host\"", HAZARD_HOST_USERNS, NULL },
+		{ "\"SecurityOpt\":[\"seccomp=unconfined\"]", HAZARD_SECCOMP,
+		  "seccomp=unconfined" },
+		{ "\"SecurityOpt\":[\"apparmor:unconfined\"]", HAZARD_APPARMOR,
+		  "apparmor:unconfined" },
+		{ "\"SecurityOpt\":[\"label=disable\",\"no-new-privileges\"]", HAZARD_APPARMOR,
+		  "label=disable" },
+		{ "\"SecurityOpt\":[\"label:disable\"]", HAZARD_APPARMOR, "label:disable" },
+		{ "\"SecurityOpt\":[\"systempaths=unconfined\"]", HAZARD_APPARMOR,
+		  "systempaths=unconfined" },
+		{ "\"MaskedPaths\":[]", HAZARD_APPARMOR, "systempaths=unconfined" },
+		{ "\"MaskedPaths\":null", 0, NULL },
+		{ "\"Devices\":[{\"PathOnHost\":\"/dev/sda\"}]", HAZARD_DEVICES, "/dev/sda" },
+		{ "\"Devices\":[{\"PathOnHost\":\"/dev/vfio/12\"}]", HAZARD_DEVICES,
+		  "/dev/vfio/12" },
+		{ "\"Devices\":[{\"PathOnHost\":\"/dev/nvidia0/../sda\"}]", HAZARD_DEVICES,
+		  "/dev/nvidia0/../sda" },
+		{ "\"Devices\":[{\"PathOnHost\":\"/dev\"}]", HAZARD_DEVICES, "/dev" },
+		{ "\"Devices\":[{\"PathOnHost\":\"/dev/infiniband/uverbs0\"}]", HAZARD_RDMA,
+		  "/dev/infiniband/uverbs0" },
+		{ "\"DeviceCgroupRules\":[\"b 8:* rwm\"]", HAZARD_DEVICES, "b 8:* rwm" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct container c;
+
+		parse_made(cases[i].config, "", &c);
+		if (c.hazards != cases[i].hazards)
+			fail_msg("%s: hazards %x", cases[i].config, c.hazards);
+		if (cases[i].text)
+			assert_string_equal(c.hazard_text, cases[i].text);
+		else
+			assert_null(c.hazard_text);
+		container_done(&c);
+	}
+}
+
+static void hazards_of_mounts(void **state)
+{
+	static const struct {
+		const char *source, *target;
+		uint32_t hazards;
+	} cases[] = {
+		{ "/data", "/data", HAZARD_HOST_PATH },
+		{ "/", "/host", HAZARD_HOST_PATH | HAZARD_DOCKER_SOCKET },
+		{ "/run", "/run", HAZARD_HOST_PATH | HAZARD_DOCKER_SOCKET },
+		{ "/var", "/v", HAZARD_HOST_PATH | HAZARD_DOCKER_SOCKET },
+		{ "/var/run", "/v", HAZARD_HOST_PATH | HAZARD_DOCKER_SOCKET },
+		{ "/var/run/docker.sock", "/s", HAZARD_HOST_PATH | HAZARD_DOCKER_SOCKET },
+		{ "/run/user/1000/docker.sock", "/s", HAZARD_HOST_PATH | HAZARD_DOCKER_SOCKET },
+		{ "/var/lib", "/v", HAZARD_HOST_PATH },
+		/* what looks like dstack's own */
+		{ "/root/.dstack/runners/" NAME, "/tmp/runner", 0 },
+		{ "/root/.dstack/runners/" NAME, "/elsewhere", HAZARD_HOST_PATH },
+		{ "/root/.dstack/runners/another", "/tmp/runner", HAZARD_HOST_PATH },
+		{ "/root/.dstack/runners", "/tmp/runner", HAZARD_HOST_PATH },
+		{ "/root/xrunners/" NAME, "/tmp/runner", HAZARD_HOST_PATH },
+		{ "/usr/local/bin/dstack-runner", "/usr/local/bin/dstack-runner", 0 },
+		{ "/opt/dstack/dstack-runner", "/usr/local/bin/dstack-runner", 0 },
+		{ "/etc", "/usr/local/bin/dstack-runner", HAZARD_HOST_PATH },
+		{ "/mnt/disks/dstack-volumes/v", "/v", 0 },
+		{ "/mnt/disks/dstack-volumes/", "/v", HAZARD_HOST_PATH },
+		{ "/mnt/disks/dstack-volumes", "/v", HAZARD_HOST_PATH },
+		{ "/mnt/disks/dstack-volumes/a/b", "/v", HAZARD_HOST_PATH },
+		{ "/mnt/disks/dstack-volumes/..", "/v", HAZARD_HOST_PATH },
+		{ "/dev/hugepages-1G", "/dev/hugepages-1G", 0 },
+		{ "/dev/hugepages-1G", "/x", HAZARD_HOST_PATH },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct container c;
+		char mount[300];
+
+		snprintf(mount, sizeof(mount),
+			 "{\"Type\":\"bind\",\"Source\":\"%s\",\"Destination\":\"%s\"}",
+			 cases[i].source, cases[i].target);
+		parse_made("", mount, &c);
+		if (c.hazards != cases[i].hazards)
+			fail_msg("%s on %s: hazards %x", cases[i].source, cases[i].target,
+				 c.hazards);
+		if (cases[i].hazards)
+			assert_string_equal(c.hazard_text, cases[i].source);
+		container_done(&c);
+	}
+}
+
+static void hazard_text_is_bounded_and_safe(void **state)
+{
+	char config[4000] = "\"CapAdd\":[\"\\u001b[31m\\\"\"";
+	struct container c;
+
+	for (int i = 0; i < 60; i++)
+		sprintf(config + strlen(config), ",\"CAP_NUMBER_%d\"", i);
+	strcat(config, "]");
+	parse_made(config, "", &c);
+	assert_true(strlen(c.hazard_text) <= 200);
+	assert_string_equal(c.hazard_text + strlen(c.hazard_text) - 5, ", ...");
+	for (const char *p = c.hazard_text; *p; p++)
+		assert_true(*p >= ' ' && *p <= '~' && *p != '"');
+	container_done(&c);
+}
+
+static void odd_labels(void **state)
+{
+	static const struct {
+		const char *labels;
+		bool is_task;
+		const char *task_id;
+		int result;
+	} cases[] = {
+		{ "null", false, NULL, 0 },
+		{ "{}", false, NULL, 0 },
+		{ "{\"ai.dstack.shim.is-task\":\"True\"}", false, NULL, 0 },
+		{ "{\"ai.dstack.shim.is-task\":\"true \"}", false, NULL, 0 },
+		{ "{\"ai.dstack.shim.is-task\":\"true\\u0000\"}", false, NULL, 0 },
+		{ "{\"ai.dstack.shim.is-task\":\"\"}", false, NULL, 0 },
+		{ "{\"AI.dstack.shim.is-task\":\"true\"}", false, NULL, 0 },
+		{ "{\"ai.dstack.shim.is-task\":\"true\",\"ai.dstack.shim.is-task\":\"true\"}", true,
+		  NULL, 0 },
+		{ "{\"ai.dstack.shim.task-id\":\"x\"}", false, "x", 0 },
+		{ "{\"ai.dstack.shim.is-task\":\"true\",\"a\\u0000b\":\"\\u0000\"}", true, NULL,
+		  0 },
+		{ "{\"a\\\\u0000\":\"\\\\\",\"ai.dstack.shim.is-task\":\"true\"}", true, NULL, 0 },
+		{ "{\"ai.dstack.shim.is-task\":true}", false, NULL, -EINVAL },
+		{ "{\"ai.dstack.shim.task-id\":7}", false, NULL, -EINVAL },
+		{ "[]", false, NULL, -EINVAL },
+		{ "\"ai.dstack.shim.is-task\"", false, NULL, -EINVAL },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *text = make("", "", cases[i].labels);
+		struct container c = { 0 };
+		int r = parse_container(text, strlen(text), &c);
+
+		if (r != cases[i].result || c.is_task != cases[i].is_task)
+			fail_msg("%s: %d, is_task %d", cases[i].labels, r, c.is_task);
+		if (cases[i].task_id)
+			assert_string_equal(c.task_id, cases[i].task_id);
+		container_done(&c);
+		free(text);
+	}
+}
+
+static void ports_before_the_start(void **state)
+{
+	struct container c;
+
+	parse_made("\"NetworkMode\":\"bridge\",\"PortBindings\":{\"80/tcp\":[{\"HostIp\":"
+		   "\"127.0.0.1\",\"HostPort\":\"8080\"}],\"81/udp\":[{\"HostIp\":\"\","
+		   "\"HostPort\":\"\"},{\"HostPort\":\"8000-8010\"}]}",
+		   "", &c);
+	assert_int_equal(c.ports_n, 3);
+	assert_int_equal(c.ports[0].host_port, 8080);
+	assert_true(ip_addr_is_loopback(&c.ports[0].host_ip));
+	assert_int_equal(c.ports[1].l4proto, IPPROTO_UDP);
+	assert_int_equal(c.ports[1].host_port, 0);
+	assert_int_equal(c.ports[2].host_port, 0);
+	container_done(&c);
+	parse_made("\"NetworkMode\":\"host\",\"PortBindings\":{\"80/"
+		   "tcp\":[{\"HostPort\":\"8080\"}]}",
+		   "", &c);
+	assert_int_equal(c.ports_n, 0);
+	container_done(&c);
+}
+
+static void counts_are_bounded(void **state)
+{
+	char *text = malloc(400000), *at = text;
+	struct container c;
+
+	assert_non_null(text);
+	at += sprintf(at,
+		      "{\"Id\":\"%s\",\"State\":{\"Status\":\"running\"},\"Config\":{},"
+		      "\"HostConfig\":{},\"NetworkSettings\":{\"Networks\":{",
+		      ID_A);
+	for (int i = 0; i < 1000; i++)
+		at += sprintf(at, "%s\"n%d\":{\"NetworkID\":\"%s\"}", i ? "," : "", i, NET_A);
+	at += sprintf(at, "},\"Ports\":{");
+	for (int i = 0; i < 1000; i++)
+		at += sprintf(at, "%s\"%d/tcp\":[{\"HostPort\":\"%d\"}]", i ? "," : "", i, i);
+	strcpy(at, "}}}");
+	must_parse(text, &c);
+	assert_int_equal(c.endpoints_n, 64);
+	assert_int_equal(c.ports_n, 256);
+	assert_string_equal(c.name, "");
+	container_done(&c);
+	free(text);
+}
+
+static void long_names_are_cut(void **state)
+{
+	char name[5001], text[6000];
+	struct container *list;
+	size_t n;
+
+	memset(name, 'x', 5000);
+	name[5000] = '\0';
+	snprintf(text, sizeof(text), "[{\"Id\":\"%s\",\"State\":\"running\",\"Names\":[\"/%s\"]}]",
+		 ID_A, name);
+	assert_int_equal(docker_json_container_list(text, strlen(text), &list, &n, NULL), 0);
+	assert_int_equal(strlen(list[0].name), CONTAINER_NAME_MAX);
+	container_done(&list[0]);
+	free(list);
+}
+
+static void list_of_20_10(void **state)
+{
+	struct container *list;
+	size_t n;
+
+	assert_int_equal(docker_json_container_list(list_20, strlen(list_20), &list, &n, NULL), 0);
+	assert_int_equal(n, 2);
+	assert_string_equal(list[0].name, NAME);
+	assert_true(list[0].is_task);
+	assert_false(list[0].inspected);
+	assert_int_equal(list[0].network_kind, NETWORK_KIND_BRIDGE);
+	assert_int_equal(list[0].endpoints_n, 1);
+	assert_string_equal(list[0].endpoints[0].network_id, "");
+	assert_int_equal(list[0].ports_n, 1);
+	assert_int_equal(list[0].ports[0].host_port, 8080);
+	assert_string_equal(list[1].name, "");
+	assert_int_equal(list[1].network_kind, NETWORK_KIND_CONTAINER);
+	assert_string_equal(list[1].network_ref, ID_A);
+	for (size_t i = 0; i < n; i++)
+		container_done(&list[i]);
+	free(list);
+	assert_int_equal(docker_json_container_list("[]", 2, &list, &n, NULL), 0);
+	assert_int_equal(n, 0);
+	free(list);
+}
+
+static void networks(void **state)
+{
+	static const char list_text[] =
+		"[{\"Name\":\"team\",\"Id\":\"" NET_A "\",\"Driver\":\"bridge\",\"Options\":{}},"
+		"{\"Name\":\"ingress\",\"Id\":\"w8hkq6o3h0fpn3qj2qnt8x7ho\",\"Driver\":\"overlay\","
+		"\"Options\":{\"com.docker.network.bridge.name\":\"x\"},\"Containers\":null}]";
+	char text[IP_ADDR_TEXT_MAX];
+	struct network net, *list;
+	size_t n;
+
+	assert_int_equal(docker_json_network(network_28, strlen(network_28), &net, NULL), 0);
+	assert_string_equal(net.id, NET_A);
+	assert_string_equal(net.name, "bridge");
+	assert_string_equal(net.driver, "bridge");
+	assert_string_equal(net.bridge, "docker0");
+	assert_int_equal(net.endpoints_n, 1);
+	assert_string_equal(net.endpoints[0].container_id, ID_A);
+	assert_string_equal(ip_addr_text(&net.endpoints[0].ip4, text), "172.17.0.2");
+	assert_string_equal(ip_addr_text(&net.endpoints[0].ip6, text), "fd00::2");
+	network_done(&net);
+
+	assert_int_equal(docker_json_network_list(list_text, strlen(list_text), &list, &n, NULL),
+			 0);
+	assert_int_equal(n, 2);
+	assert_string_equal(list[0].bridge, "br-111111111111");
+	assert_string_equal(list[1].bridge, "");
+	for (size_t i = 0; i < n; i++)
+		network_done(&list[i]);
+	free(list);
+}
+
+static void bad_networks(void **state)
+{
+	static const char *const texts[] = {
+		"{}",
+		"[]",
+		"{\"Id\":\"../containers\"}",
+		"{\"Id\":\"\"}",
+		"{\"Id\":\"" NET_A "\",\"Driver\":1}",
+		"{\"Id\":\"" NET_A "\",\"Driver\":\"bridge\",\"Options\":"
+		"{\"com.docker.network.bridge.name\":\"a-name-too-long-for-a-device\"}}",
+		"{\"Id\":\"" NET_A "\",\"Driver\":\"bridge\",\"Options\":"
+		"{\"com.docker.network.bridge.name\":\"a\\\" drop\"}}",
+		"{\"Id\":\"" NET_A "\",\"Driver\":\"bridge\",\"Options\":"
+		"{\"com.docker.network.bridge.name\":\"a/b\"}}",
+		"{\"Id\":\"" NET_A "\",\"Containers\":[]}",
+		"{\"Id\":\"" NET_A "\",\"Containers\":{\"" ID_A "\":7}}",
+		"{\"Id\":\"" NET_A "\",\"Containers\":{\"" ID_A "\":{\"IPv4Address\":\"1.2.3/"
+								"8\"}}}",
+		"{\"Id\":\"" NET_A "\",\"Containers\":{\"" ID_A "\":{\"MacAddress\":\"zz\"}}}",
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct network net = { .id = "kept" };
+		struct diag diag = { 0 };
+
+		if (docker_json_network(texts[i], strlen(texts[i]), &net, &diag) != -EINVAL)
+			fail_msg("taken: %s", texts[i]);
+		assert_string_equal(net.id, "kept");
+		assert_true(diag.text[0]);
+	}
+}
+
+static void version_and_info(void **state)
+{
+	static const char version[] = "{\"Version\":\"20.10.24\",\"ApiVersion\":\"1.41\","
+				      "\"MinAPIVersion\":\"1.12\",\"Arch\":\"amd64\"}";
+	static const char info_text[] = "{\"ServerVersion\":\"28.5.2\\u001b\",\"CgroupDriver\":"
+					"\"systemd\","
+					"\"CgroupVersion\":\"2\",\"LiveRestoreEnabled\":true,"
+					"\"SecurityOptions\":"
+					"[\"name=seccomp,profile=builtin\",\"name=rootless\"]}";
+	static const char *const bad[] = {
+		"{}",
+		"{\"ApiVersion\":1.41}",
+		"{\"ApiVersion\":\"1.41/../../x\"}",
+		"{\"ApiVersion\":\"1\"}",
+		"{\"ApiVersion\":\"1.\"}",
+		"{\"ApiVersion\":\"\"}",
+		"{\"ApiVersion\":\"1.41\",\"MinAPIVersion\":\"x\"}",
+		"{\"ApiVersion\":\"11111.1\"}",
+		"{\"ApiVersion\":\"1.41 \"}",
+	};
+	char api[16] = "kept", min_api[16] = "kept";
+	struct engine_info info;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(docker_json_version(bad[i], strlen(bad[i]), api, min_api, NULL),
+				 -EINVAL);
+		assert_string_equal(api, "kept");
+	}
+	assert_int_equal(docker_json_version(version, strlen(version), api, min_api, NULL), 0);
+	assert_string_equal(api, "1.41");
+	assert_string_equal(min_api, "1.12");
+
+	assert_int_equal(docker_json_info(info_text, strlen(info_text), &info, NULL), 0);
+	assert_string_equal(info.version, "28.5.2?");
+	assert_string_equal(info.cgroup_driver, "systemd");
+	assert_string_equal(info.cgroup_version, "2");
+	assert_true(info.live_restore);
+	assert_true(info.rootless);
+	assert_int_equal(docker_json_info("{\"ServerVersion\":\"20.10\"}", 25, &info, NULL), 0);
+	assert_string_equal(info.cgroup_version, "1");
+	assert_false(info.rootless);
+	assert_int_equal(docker_json_info("{\"ServerVersion\":20}", 20, &info, NULL), -EINVAL);
+}
+
+static struct engine_event parse_event(const char *text)
+{
+	struct engine_event event = { 0 };
+	struct diag diag = { 0 };
+
+	if (docker_json_event(text, strlen(text), &event, &diag))
+		fail_msg("%s: %s", text, diag.text);
+	return event;
+}
+
+#define CONTAINER_EVENT(action, id, attributes)                                              \
+	"{\"status\":\"" action "\",\"id\":\"" ID_B "\",\"Type\":\"container\",\"Action\":"  \
+						    "\"" action "\",\"Actor\":{\"ID\":\"" id \
+	"\",\"Attributes\":{" attributes "}},\"scope\":\"local\","                           \
+	"\"time\":1700000000,\"timeNano\":1700000000000000000}"
+#define NETWORK_EVENT(action, id, attributes)                                     \
+	"{\"Type\":\"network\",\"Action\":\"" action "\",\"Actor\":{\"ID\":\"" id \
+	"\",\"Attributes\":{" attributes "}}}"
+
+static void events(void **state)
+{
+	/* labels are copied over the attributes: none of them may change what the event says */
+	static const char labels[] = "\"container\":\"" ID_B "\",\"id\":\"" ID_B
+				     "\",\"name\":\"x\",\"exitCode\":\"77\",\"Action\":\"destroy\","
+				     "\"Type\":\"network\",\"nested\":{\"a\":[1]}";
+	static const struct {
+		const char *text;
+		enum engine_event_kind kind;
+		const char *container_id, *network_id;
+	} cases[] = {
+		{ CONTAINER_EVENT("create", ID_A, ""), ENGINE_EVENT_CONTAINER, ID_A, "" },
+		{ CONTAINER_EVENT("start", ID_A, ""), ENGINE_EVENT_CONTAINER, ID_A, "" },
+		{ CONTAINER_EVENT("restart", ID_A, ""), ENGINE_EVENT_CONTAINER, ID_A, "" },
+		{ CONTAINER_EVENT("die", ID_A, "\"exitCode\":\"77\""), ENGINE_EVENT_CONTAINER, ID_A,
+		  "" },
+		{ CONTAINER_EVENT("rename", ID_A, ""), ENGINE_EVENT_CONTAINER, ID_A, "" },
+		{ CONTAINER_EVENT("update", ID_A, ""), ENGINE_EVENT_CONTAINER, ID_A, "" },
+		{ CONTAINER_EVENT("pause", ID_A, ""), ENGINE_EVENT_CONTAINER, ID_A, "" },
+		{ CONTAINER_EVENT("unpause", ID_A, ""), ENGINE_EVENT_CONTAINER, ID_A, "" },
+		{ CONTAINER_EVENT("destroy", ID_A, ""), ENGINE_EVENT_CONTAINER_GONE, ID_A, "" },
+		{ CONTAINER_EVENT("exec_create: sh", ID_A, ""), ENGINE_EVENT_OTHER, "", "" },
+		{ CONTAINER_EVENT("start", "short", ""), ENGINE_EVENT_OTHER, "", "" },
+		{ CONTAINER_EVENT("start", "", ""), ENGINE_EVENT_OTHER, "", "" },
+		{ CONTAINER_EVENT("start", "../../x", ""), ENGINE_EVENT_OTHER, "", "" },
+		{ CONTAINER_EVENT("start", ID_A "a", ""), ENGINE_EVENT_OTHER, "", "" },
+		{ NETWORK_EVENT("connect", NET_A, "\"container\":\"" ID_A "\",\"name\":\"bridge\""),
+		  ENGINE_EVENT_CONNECT, ID_A, NET_A },
+		{ NETWORK_EVENT("disconnect", NET_A, "\"container\":\"" ID_A "\""),
+		  ENGINE_EVENT_DISCONNECT, ID_A, NET_A },
+		{ NETWORK_EVENT("connect", NET_A, ""), ENGINE_EVENT_OTHER, "", "" },
+		{ NETWORK_EVENT("connect", NET_A, "\"container\":7"), ENGINE_EVENT_OTHER, "", "" },
+		{ NETWORK_EVENT("connect", "a/b", "\"container\":\"" ID_A "\""), ENGINE_EVENT_OTHER,
+		  "", "" },
+		{ NETWORK_EVENT("create", NET_A, ""), ENGINE_EVENT_NETWORK, "", NET_A },
+		{ NETWORK_EVENT("destroy", NET_A, ""), ENGINE_EVENT_NETWORK, "", NET_A },
+		{ NETWORK_EVENT("remove", NET_A, ""), ENGINE_EVENT_NETWORK, "", NET_A },
+		{ NETWORK_EVENT("update", NET_A, ""), ENGINE_EVENT_NETWORK, "", NET_A },
+		{ NETWORK_EVENT("prune", "", ""), ENGINE_EVENT_OTHER, "", "" },
+		{ "{\"Type\":\"daemon\",\"Action\":\"reload\",\"Actor\":{}}", ENGINE_EVENT_DAEMON,
+		  "", "" },
+		{ "{\"Type\":\"daemon\",\"Action\":\"x\",\"Actor\":{}}", ENGINE_EVENT_OTHER, "",
+		  "" },
+		{ "{\"Type\":\"moon\",\"Action\":\"start\",\"Actor\":{\"ID\":\"" ID_A "\"}}",
+		  ENGINE_EVENT_OTHER, "", "" },
+	};
+	char text[2000];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct engine_event event = parse_event(cases[i].text);
+
+		if (event.kind != cases[i].kind)
+			fail_msg("%s: kind %d", cases[i].text, event.kind);
+		assert_string_equal(event.container_id, cases[i].container_id);
+		assert_string_equal(event.network_id, cases[i].network_id);
+	}
+	snprintf(text, sizeof(text),
+		 "{\"Type\":\"container\",\"Action\":\"die\",\"Actor\":{\"ID\":\"%s\","
+		 "\"Attributes\":{%s}}}",
+		 ID_A, labels);
+	assert_int_equal(parse_event(text).kind, ENGINE_EVENT_CONTAINER);
+	assert_string_equal(parse_event(text).container_id, ID_A);
+}
+
+static void bad_texts(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"null",
+		"7",
+		"[]",
+		"{}",
+		"{\"Id\":7}",
+		"{\"Id\":\"" ID_A "\"}",
+		"\"x\"",
+		"{{}",
+		"{\"Id\":\"\xff\xfe\"}",
+		"{\"Id\":\"\xed\xa0\x80\"}",
+		"{\"Id\":\"" ID_A "\"}garbage",
+		"{\"Id\":\"" ID_A "\",\"State\":[],\"Config\":{},\"HostConfig\":{},"
+		"\"NetworkSettings\":{}}",
+		"{\"Id\":\"" ID_A "\",\"State\":{\"Status\":\"running\",\"Pid\":-1},\"Config\":{},"
+		"\"HostConfig\":{},\"NetworkSettings\":{}}",
+		"{\"Id\":\"" ID_A "\",\"State\":{\"Status\":\"running\",\"Pid\":99999999999},"
+		"\"Config\":{},\"HostConfig\":{},\"NetworkSettings\":{}}",
+		"{\"Id\":\"" ID_A "\",\"State\":{\"Status\":\"running\",\"Pid\":1.5},"
+		"\"Config\":{},\"HostConfig\":{},\"NetworkSettings\":{}}",
+		"{\"Id\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\","
+		"\"State\":{\"Status\":\"running\"},\"Config\":{},\"HostConfig\":{},"
+		"\"NetworkSettings\":{}}",
+	};
+	static const char *const configs[] = {
+		"\"CapAdd\":[7]",      "\"CapAdd\":\"x\"",   "\"Devices\":[7]",
+		"\"Devices\":[null]",  "\"NanoCpus\":\"7\"", "\"Memory\":1e3",
+		"\"Privileged\":1",    "\"SecurityOpt\":{}", "\"NetworkMode\":7",
+		"\"PortBindings\":[]",
+	};
+	struct container c = { .pid = 77 };
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (parse_container(texts[i], strlen(texts[i]), &c) != -EINVAL)
+			fail_msg("taken: %s", texts[i]);
+	for (size_t i = 0; i < sizeof(configs) / sizeof(configs[0]); i++) {
+		char *text = make(configs[i], "", "null");
+
+		if (!strcmp(configs[i], "\"PortBindings\":[]")) {
+			free(text);
+			text = make("\"NetworkMode\":\"bridge\",\"PortBindings\":[]", "", "null");
+		}
+		if (parse_container(text, strlen(text), &c) != -EINVAL)
+			fail_msg("taken: %s", text);
+		free(text);
+	}
+	assert_int_equal(parse_container("{\"Id\":\"x\0y\"}", 12, &c), -EINVAL);
+	assert_int_equal(parse_container("{}\0", 3, &c), -EINVAL);
+	assert_int_equal(c.pid, 77); /* untouched on failure */
+}
+
+static int list_result(const char *json, size_t len)
+{
+	struct container *list = NULL;
+	size_t n = 0;
+	int r = docker_json_container_list(json, len, &list, &n, NULL);
+
+	for (size_t i = 0; i < n; i++)
+		container_done(&list[i]);
+	free(list);
+	return r;
+}
+
+static int container_result(const char *json, size_t len)
+{
+	struct container c = { 0 };
+	int r = docker_json_container(json, len, &c, NULL);
+
+	container_done(&c);
+	return r;
+}
+
+static int network_result(const char *json, size_t len)
+{
+	struct network net = { 0 };
+	int r = docker_json_network(json, len, &net, NULL);
+
+	network_done(&net);
+	return r;
+}
+
+static int event_result(const char *json, size_t len)
+{
+	struct engine_event event;
+
+	return docker_json_event(json, len, &event, NULL);
+}
+
+static const struct {
+	const char *text;
+	parse_fn parse;
+} whole_texts[] = {
+	{ bridge_20, container_result },
+	{ host_28, container_result },
+	{ list_20, list_result },
+	{ network_28, network_result },
+	{ CONTAINER_EVENT("start", ID_A, "\"a\":\"b\""), event_result },
+};
+
+static void truncated_at_every_byte(void **state)
+{
+	for (size_t t = 0; t < sizeof(whole_texts) / sizeof(whole_texts[0]); t++) {
+		size_t len = strlen(whole_texts[t].text);
+
+		for (size_t cut = 0; cut <= len; cut++) {
+			char *copy = malloc(cut ? cut : 1);
+			int r;
+
+			assert_non_null(copy);
+			memcpy(copy, whole_texts[t].text, cut);
+			r = whole_texts[t].parse(copy, cut);
+			free(copy);
+			assert_int_equal(r, cut == len ? 0 : -EINVAL);
+		}
+	}
+}
+
+/* Any one byte changed to any of these: whatever the answer, no crash and no leak. */
+static void mutated_at_every_byte(void **state)
+{
+	static const char bytes[] = "\0\"\\{}[]:,0n\xff";
+
+	for (size_t t = 0; t < sizeof(whole_texts) / sizeof(whole_texts[0]); t++) {
+		size_t len = strlen(whole_texts[t].text);
+		char *copy = malloc(len);
+
+		assert_non_null(copy);
+		for (size_t i = 0; i < len; i++) {
+			for (size_t b = 0; b < sizeof(bytes) - 1; b++) {
+				int r;
+
+				memcpy(copy, whole_texts[t].text, len);
+				copy[i] = bytes[b];
+				r = whole_texts[t].parse(copy, len);
+				assert_true(!r || r == -EINVAL);
+			}
+		}
+		free(copy);
+	}
+}
+
+static char *nested(size_t depth, char open, char close)
+{
+	char *text = malloc(2 * depth + 1);
+
+	assert_non_null(text);
+	memset(text, open, depth);
+	memset(text + depth, close, depth);
+	text[2 * depth] = '\0';
+	return text;
+}
+
+static void deep_nesting(void **state)
+{
+	static const size_t depths[] = { 65, 2000, 1000000 };
+	struct diag diag = { 0 };
+	struct container *list;
+	char *text;
+	size_t n;
+
+	for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
+		text = nested(depths[i], '[', ']');
+		assert_int_equal(docker_json_container_list(text, strlen(text), &list, &n, &diag),
+				 -EINVAL);
+		assert_non_null(strstr(diag.text, "nested"));
+		free(text);
+	}
+	/* brackets in a string are no nesting, also behind an escaped quote */
+	text = make("", "",
+		    "{\"x\":\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+		    "[[[[[[[[[[[[[[[[[[[[[[[[[[[\"}");
+	assert_int_equal(container_result(text, strlen(text)), 0);
+	free(text);
+}
+
+static void ten_megabytes(void **state)
+{
+	static const char entry[] = "{\"Id\":\"" ID_A "\",\"State\":\"running\"}";
+	size_t n = 10 * 1024 * 1024 / sizeof(entry), len = 0;
+	char *text = malloc(n * sizeof(entry) + 3);
+
+	assert_non_null(text);
+	text[len++] = '[';
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			text[len++] = ',';
+		memcpy(text + len, entry, sizeof(entry) - 1);
+		len += sizeof(entry) - 1;
+	}
+	text[len++] = ']';
+	assert_int_equal(list_result(text, len), -EINVAL); /* more entries than the bound */
+	memset(text + 1, 'x', len - 2);
+	text[1] = text[len - 2] = '"';
+	assert_int_equal(list_result(text, len), -EINVAL); /* one string of 10 MB */
+	free(text);
+}
+
+static void done_accepts_zeroed(void **state)
+{
+	struct container c = { 0 };
+	struct network net = { 0 };
+
+	container_done(&c);
+	container_done(&c);
+	network_done(&net);
+	network_done(&net);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bridge_job_of_20_10),
+		cmocka_unit_test(host_job_of_28),
+		cmocka_unit_test(network_modes),
+		cmocka_unit_test(states),
+		cmocka_unit_test(hazards_of_host_config),
+		cmocka_unit_test(hazards_of_mounts),
+		cmocka_unit_test(hazard_text_is_bounded_and_safe),
+		cmocka_unit_test(odd_labels),
+		cmocka_unit_test(ports_before_the_start),
+		cmocka_unit_test(counts_are_bounded),
+		cmocka_unit_test(long_names_are_cut),
+		cmocka_unit_test(list_of_20_10),
+		cmocka_unit_test(networks),
+		cmocka_unit_test(bad_networks),
+		cmocka_unit_test(version_and_info),
+		cmocka_unit_test(events),
+		cmocka_unit_test(bad_texts),
+		cmocka_unit_test(truncated_at_every_byte),
+		cmocka_unit_test(mutated_at_every_byte),
+		cmocka_unit_test(deep_nesting),
+		cmocka_unit_test(ten_megabytes),
+		cmocka_unit_test(done_accepts_zeroed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
