@@ -361,28 +361,37 @@ static int load_docker(const struct config_sources *sources, struct config *conf
 	return 0;
 }
 
+static int load_draft(const struct config_sources *sources, struct config_draft *draft,
+		      struct config_origin *origin, struct diag *diag)
+{
+	const char *path = sources->path ?: CONFIG_PATH_DEFAULT;
+	int r;
+
+	config_draft_init(draft);
+	r = load_file(sources, draft, diag);
+	if (r == 0)
+		r = check_marks(path, draft, diag);
+	if (r == 0)
+		r = check_cgroup(path, draft, diag);
+	if (r == 0)
+		r = load_mode(sources, draft, origin, diag);
+	if (r == 0)
+		r = load_ports(path, draft, origin, diag);
+	if (r == 0)
+		r = load_docker(sources, &draft->config, diag);
+	return r;
+}
+
 int config_load(const struct config_sources *sources, struct config *ret_config,
 		struct config_origin *ret_origin, struct diag *diag)
 {
-	const char *path = sources->path ?: CONFIG_PATH_DEFAULT;
 	struct config_origin origin = { 0 };
 	struct config_draft draft;
-	int r;
+	struct diag why = { 0 }; /* also has what turned out not to matter */
+	int r = load_draft(sources, &draft, &origin, &why);
 
-	config_draft_init(&draft);
-	r = load_file(sources, &draft, diag);
-	if (r == 0)
-		r = check_marks(path, &draft, diag);
-	if (r == 0)
-		r = check_cgroup(path, &draft, diag);
-	if (r == 0)
-		r = load_mode(sources, &draft, &origin, diag);
-	if (r == 0)
-		r = load_ports(path, &draft, &origin, diag);
-	if (r == 0)
-		r = load_docker(sources, &draft.config, diag);
 	if (r < 0)
-		return r;
+		return diag_set(diag, r, "%s", why.text);
 	*ret_config = draft.config;
 	*ret_origin = origin;
 	return 0;

@@ -17,7 +17,7 @@
 
 #include "jobfence/text.h"
 
-/* Parses @value into the field, or returns -EINVAL; @ret_why may get a better reason than the key's. */
+/* Parses @value into the field, or returns -EINVAL; @ret_why starts as the sentence of the key. */
 typedef int (*set_fn)(void *field, const char *value, const char **ret_why);
 
 struct key {

@@ -482,8 +482,8 @@ static void test_refusal_tells_all(void **state)
 	struct diag diag = { 0 };
 	enum network_mode mode;
 
-	assert_int_equal(network_mode_parse("ho\x1b[st\xff", &mode, &diag), -EINVAL);
-	assert_string_equal(diag.text, "DSTACK_SERVER_JOB_NETWORK_MODE is \"ho?[st?\"; it must be "
+	assert_int_equal(network_mode_parse("ho\"st\xff", &mode, &diag), -EINVAL);
+	assert_string_equal(diag.text, "DSTACK_SERVER_JOB_NETWORK_MODE is \"ho?st?\"; it must be "
 				       "1 "
 				       "(HOST_FOR_MULTINODE_ONLY), 2 (HOST_WHEN_POSSIBLE) or 3 "
 				       "(FORCED_BRIDGE), the same as on the dstack server; unset "
