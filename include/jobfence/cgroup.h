@@ -16,21 +16,26 @@
 
 /* Levels count from the root of the hierarchy: "/docker" is level 1, its children level 2. */
 struct cgroup_child {
-	char name[128]; /* folder name: a container id, "docker-<id>.scope", "ssh.service" */
+	/* Folder name: a container id, "docker-<id>.scope", "ssh.service"; one that is longer
+	 * ends in "~" and a hash of the whole. */
+	char name[128];
 	uint64_t id;    /* inode number = cgroup id */
 };
 
 struct cgroup_view {
 	char root[64];   /* "/sys/fs/cgroup" or "/sys/fs/cgroup/unified" */
 	bool hybrid;
+	enum cgroup_driver driver; /* never AUTO; to be compared with what the engine says */
 	/* cgroupfs driver, or a custom slice: every child of this parent is a container. */
 	char parent[CGROUP_PATH_MAX]; /* relative to root, no leading slash: "docker" */
-	uint64_t parent_id;
+	uint64_t parent_id;           /* 0 while there is no such cgroup (only if shared, read only,
+				       * or it cannot be made: it is tried again) */
 	uint32_t parent_level;        /* 1 for "docker" */
 	/* systemd driver: containers are children of a parent that services share, named
 	 * "docker-<id>.scope"; every other child is a host service. */
 	bool shared;                  /* parent is shared in that sense ("system.slice") */
-	const struct cgroup_child *children; /* all children of the parent, sorted by name */
+	const struct cgroup_child *children; /* all children of the parent, sorted by name;
+					      * CGROUP_KEEP_CHILD is one of them */
 	size_t children_n;
 };
 
@@ -52,7 +57,8 @@ DEFINE_CLEANUP(struct cgroup_watch *, cgroup_watch_free)
 /* Borrowed until the loop runs again. */
 void cgroup_watch_get_view(const struct cgroup_watch *watch, struct cgroup_view *ret_view);
 
-/* Reads the children again (also what an overflown inotify queue leads to). */
+/* Reads the children again (also what an overflown inotify queue leads to), and makes the parent
+ * again where it is gone. Returns 0 or -errno; what was known before is kept on failure. */
 int cgroup_watch_rescan(struct cgroup_watch *watch);
 
 /*
@@ -63,13 +69,14 @@ bool cgroup_container_id(const char *name, char ret_id[static 65]);
 /* Level of a path: "a" is 1, "a/b" 2; slashes at the ends do not count; "" is 0. Pure. */
 uint32_t cgroup_path_level(const char *path);
 
-/* The path that systemd gives a slice: "a-b.slice" → "a.slice/a-b.slice". Pure.
+/* The path that systemd gives a slice: "a-b.slice" → "a.slice/a-b.slice"; "-.slice" → "". Pure.
  * Returns 0, -EINVAL, -ENAMETOOLONG. */
 int cgroup_slice_path(const char *slice, char *ret_path, size_t size);
 
 /*
  * The cgroup v2 path of process @pid, relative to the root, no leading slash ("" is the root).
- * Returns 0 or -errno (-ESRCH: gone).
+ * Returns 0 or -errno (-ESRCH: gone; -EOPNOTSUPP: no v2 hierarchy; -EXDEV: outside of our cgroup
+ * namespace; -ENAMETOOLONG).
  */
 int cgroup_of_pid(pid_t pid, char *ret_path, size_t size);
 

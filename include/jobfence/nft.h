@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nf_tables over netlink: the only place that reads or writes the ruleset in the kernel. No nft
+ * binary is ever run.
+ */
+#pragma once
+
+#include "jobfence/diag.h"
+#include "jobfence/ruleset.h"
+
+struct nft; /* one netlink socket */
+
+int nft_open(struct nft **ret_nft, struct diag *diag);
+struct nft *nft_close(struct nft *nft); /* NULL is fine; returns NULL */
+DEFINE_CLEANUP(struct nft *, nft_close)
+
+/* Something in our tables that is not in the fixed list, or not as it should be. */
+enum live_kind {
+	LIVE_CHAIN,
+	LIVE_SET,
+	LIVE_COUNTER,
+	LIVE_FLOWTABLE,
+};
+
+struct live_chain {
+	enum family family;
+	char *name;          /* owned */
+	bool base;
+	uint32_t hook;
+	int32_t priority;
+	bool plain;          /* type filter, policy accept, no device: as jobfence makes them */
+	char **rules;        /* owned fingerprints, in order; see nft_rule_fingerprint() */
+	size_t rules_n;
+};
+
+struct live_object {
+	enum live_kind kind;
+	enum family family;
+	char *name; /* owned */
+};
+
+struct live_counter {
+	bool present;
+	uint64_t packets, bytes;
+};
+
+/* What the kernel has. */
+struct live {
+	bool table[FAMILY_MAX];
+	uint32_t table_flags[FAMILY_MAX];
+	uint32_t table_owner[FAMILY_MAX]; /* netlink portid; 0 for none */
+	struct live_chain *chains;        /* owned */
+	size_t chains_n;
+	bool set_present[SET_MAX];
+	bool set_differs[SET_MAX]; /* same name, another key, data, counter or flags */
+	struct ruleset *elements;  /* owned, sealed, with counters */
+	struct live_counter *counters; /* by index of skeleton.counters */
+	size_t counters_n;
+	struct live_object *extra; /* owned: objects of ours that the fixed list does not have */
+	size_t extra_n;
+	uint32_t generation;
+};
+
+int live_new(struct live **ret_live);
+struct live *live_free(struct live *live);
+DEFINE_CLEANUP(struct live *, live_free)
+
+/*
+ * Dumps both tables consistently (same generation before and after; up to 10 tries).
+ * Returns 0, -EAGAIN (kept changing), or another -errno; @diag says which dump failed.
+ */
+int nft_read(struct nft *nft, const struct skeleton *skeleton, struct live **ret_live,
+	     struct diag *diag);
+
+/*
+ * A rule in the form in which two rules are compared: libnftnl's text of every expression. Made at
+ * run time on both sides, never stored: the text differs between versions of libnftnl.
+ * Returns 0 or -ENOMEM; the text is owned by the caller.
+ */
+int nft_rule_fingerprint(const struct chain *chain, const struct rule *rule,
+			 const struct skeleton_params *params, char **ret_text);
+
+enum op_kind {
+	OP_ADD_TABLE,
+	OP_FLUSH_CHAIN,
+	OP_DEL_CHAIN,
+	OP_DEL_SET,
+	OP_DEL_COUNTER,
+	OP_DEL_FLOWTABLE,
+	OP_ADD_COUNTER,
+	OP_ADD_SET,
+	OP_ADD_CHAIN,
+	OP_DEL_ELEM,
+	OP_ADD_ELEM,
+	OP_ADD_RULE,
+	OP_DEL_TABLE,
+};
+
+/* One step of a transaction; the pointers are borrowed from the skeleton and the rulesets. */
+struct op {
+	enum op_kind kind;
+	enum family family;
+	const char *name;          /* table op: NULL; else chain, set, counter */
+	enum set_id set;           /* OP_*_SET, OP_*_ELEM */
+	const struct elem *elem;   /* OP_*_ELEM */
+	const struct chain *chain; /* OP_ADD_CHAIN, OP_ADD_RULE */
+	const struct rule *rule;   /* OP_ADD_RULE */
+};
+
+struct ops {
+	struct op *op; /* owned */
+	size_t n, cap;
+};
+
+void ops_done(struct ops *ops);
+int ops_add(struct ops *ops, const struct op *op); /* 0 or -ENOMEM */
+
+/* One step as a sentence for logs and `verify`: "element … of set jobs4 is missing". */
+void op_text(const struct op *op, char *buffer, size_t size);
+
+struct commit_stats {
+	size_t messages;
+	size_t bytes;
+};
+
+/*
+ * Sends all steps as one transaction: all of it or nothing. No steps: nothing is sent.
+ * Returns 0 or -errno; @diag then names the first step that the kernel refused.
+ */
+int nft_commit(struct nft *nft, const struct skeleton *skeleton, const struct ops *ops,
+	       struct commit_stats *ret_stats, struct diag *diag);
+
+/* Whether the kernel takes `meta ibrname` in the bridge family. Asked by a transaction that is
+ * never committed. Returns 1, 0 or -errno. */
+int nft_probe_bridge_meta(struct nft *nft);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From what is to what should be: pure. Chains are never deleted and made again (a new chain leaks
+ * packets for a moment), rules are flushed and added in place, sets change element by element.
+ */
+#pragma once
+
+#include "jobfence/nft.h"
+
+/*
+ * The steps, in an order that the kernel accepts in one transaction: flush, delete, add objects,
+ * change elements, add rules. Nothing to do: ret_ops->n is 0.
+ * Returns 0 or -ENOMEM.
+ */
+int plan_make(const struct skeleton *skeleton, const struct ruleset *desired,
+	      const struct live *live, struct ops *ret_ops);
+
+/* The elements only, against a ruleset that is known to be in the kernel: the fast path. */
+int plan_elements(const struct ruleset *desired, const struct ruleset *actual,
+		  struct ops *ret_ops);
+
+/* Both tables away. */
+int plan_remove(const struct live *live, struct ops *ret_ops);

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The ruleset as plain data: what should be in the kernel, and what is, in the same form.
+ *
+ * The sets are a fixed list (ruleset_sets.c); the rules are statements (struct stmt) that read like
+ * nft text, so that one description is printed (render.c), sent (nft_rule.c) and compared (plan.c).
+ * The number of rules never depends on the number of containers: only elements come and go.
+ */
+#pragma once
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "jobfence/cleanup.h"
+
+#define TABLE_NAME "jobfence"
+#define ELEM_KEY_MAX 48     /* bytes: ifname 16, ether 8, ipv6 16; every field padded to 4 */
+#define ELEM_COMMENT_MAX 120 /* nft prints and accepts up to 128 */
+#define SET_FIELDS_MAX 4
+#define RULE_STMTS_MAX 10
+
+enum family {
+	FAMILY_INET,
+	FAMILY_BRIDGE,
+	FAMILY_MAX,
+};
+
+/* Data types, by nft's names. */
+enum key_type {
+	KEY_NONE,
+	KEY_IFNAME,       /* ifname, 16 bytes */
+	KEY_IPV4,         /* ipv4_addr, network order */
+	KEY_IPV6,         /* ipv6_addr, network order */
+	KEY_ETHER,        /* ether_addr, 6 bytes */
+	KEY_INET_PROTO,   /* inet_proto, 1 byte */
+	KEY_INET_SERVICE, /* inet_service, network order */
+	KEY_MARK,         /* mark, host order */
+	KEY_CGROUP,       /* cgroupsv2, 8 bytes, host order: the inode of the folder */
+};
+
+enum set_id {
+	/* inet */
+	SET_GUARDED_BRIDGES,
+	SET_SPARED_BRIDGES,
+	SET_HOST_APIS,
+	SET_OWN_APIS,
+	SET_RESERVED_APIS,
+	SET_CONTAINER_SLICES,
+	SET_HOST_SERVICES,
+	SET_ENGINE_CGROUPS,
+	SET_BYSTANDER_CGROUPS,
+	SET_QUARANTINED_CGROUPS,
+	SET_FENCED_CGROUPS,
+	SET_HOST_JOBS,
+	SET_JOB_TAGS, /* a map: cgroup → mark */
+	SET_OWN,
+	SET_BYSTANDERS4,
+	SET_BYSTANDERS6,
+	SET_JOBS4,
+	SET_JOBS6,
+	SET_PUBLISHED4,
+	SET_PUBLISHED6,
+	SET_PUBLISHED_ANY,
+	SET_BYSTANDER_PUBLISHED,
+	/* bridge */
+	SET_BRIDGE_GUARDED,
+	SET_BRIDGE_SPARED,
+	SET_FOREIGN_PORTS,
+	SET_BYSTANDER_PORTS,
+	SET_JOB_PORTS,
+	SET_JOB_BINDINGS4,
+	SET_JOB_BINDINGS6,
+	SET_MAX,
+};
+
+struct set_spec {
+	enum set_id id;
+	enum family family;
+	const char *name;
+	enum key_type key[SET_FIELDS_MAX]; /* KEY_NONE ends */
+	enum key_type data;                /* KEY_MARK for the map, else KEY_NONE */
+	bool counter;                      /* each element counts what it matched */
+	const char *why;                   /* for the text twins */
+};
+
+const struct set_spec *set_spec(enum set_id id);
+/* Bytes of one field without padding. */
+uint32_t key_type_len(enum key_type type);
+const char *key_type_name(enum key_type type);
+/* Bytes of the whole key, every field padded to 4 if there are several. */
+uint32_t set_key_len(const struct set_spec *spec);
+
+struct elem {
+	uint8_t key[ELEM_KEY_MAX]; /* the rest zero */
+	uint32_t data;             /* of a map: the mark; else 0 */
+	const char *comment;       /* borrowed from the ruleset's strings; NULL for none */
+	uint64_t packets, bytes;   /* what the kernel counted; 0 in a desired ruleset */
+};
+
+struct elems {
+	struct elem *elem; /* owned; sorted by key after ruleset_seal() */
+	size_t n, cap;
+};
+
+/* A key under construction: fields are appended in the set's order. */
+struct elem_key {
+	uint8_t bytes[ELEM_KEY_MAX];
+	uint32_t len;
+};
+
+void elem_key_init(struct elem_key *key);
+void elem_key_add(struct elem_key *key, const void *field, uint32_t len);
+void elem_key_ifname(struct elem_key *key, const char *name);
+void elem_key_u16(struct elem_key *key, uint16_t host_order); /* stored big-endian: a port */
+void elem_key_u32(struct elem_key *key, uint32_t host_order); /* stored as is: a mark */
+void elem_key_u64(struct elem_key *key, uint64_t host_order); /* stored as is: a cgroup id */
+void elem_key_u8(struct elem_key *key, uint8_t value);
+
+/* What a statement reads from the packet; in nft's words, see field_text(). */
+enum field {
+	F_IIFNAME,
+	F_OIFNAME,
+	F_IIFKIND,
+	F_OIFKIND,
+	F_IBRNAME,
+	F_MARK,
+	F_L4PROTO,
+	F_CT_DIRECTION,
+	F_CT_STATE,
+	F_CT_MARK,
+	F_CGROUP_PARENT,    /* socket cgroupv2 at the level of the containers' parent */
+	F_CGROUP_CONTAINER, /* … at the level of the containers */
+	F_CGROUP_ENGINE,    /* … at the level of the engine's own cgroup */
+	F_FIB_DADDR_TYPE,
+	F_FIB_SADDR_IIF,    /* fib saddr . iif oif: present or missing */
+	F_IP_SADDR,
+	F_IP_DADDR,
+	F_IP6_SADDR,
+	F_IP6_DADDR,
+	F_IP6_HOPLIMIT,
+	F_ICMPV6_TYPE,
+	F_TCP_SPORT,
+	F_TCP_DPORT,
+	F_TCP_FLAGS,
+	F_TH_DPORT,
+	F_ETHER_SADDR,
+	F_ETHER_TYPE,
+	F_ARP_SADDR_ETHER,
+	F_ARP_SADDR_IP,
+	F_ARP_OPERATION,
+	F_MAX,
+};
+
+enum stmt_kind {
+	STMT_END,
+	STMT_LOOKUP,      /* fields @set, or fields != @set */
+	STMT_CMP,         /* field == value, field != value */
+	STMT_CMP_NAME,    /* an interface name or kind; "br-*" matches as a prefix */
+	STMT_BITS,        /* field & mask == value, field & mask != value */
+	STMT_MARK_SET,    /* meta mark or ct mark: set (mark & keep) | value */
+	STMT_CT_MARK_MAP, /* ct mark set socket cgroupv2 … map @set */
+	STMT_COUNTER,     /* counter name "…" */
+	STMT_VERDICT,
+	STMT_REJECT,
+};
+
+enum verdict_kind {
+	VERDICT_ACCEPT,
+	VERDICT_DROP,
+	VERDICT_RETURN,
+	VERDICT_JUMP,
+	VERDICT_GOTO,
+};
+
+enum reject_kind {
+	REJECT_TCP_RESET,
+	REJECT_ADMIN_PROHIBITED,
+};
+
+struct stmt {
+	enum stmt_kind kind;
+	bool negate;                        /* != instead of == (or @) */
+	enum field fields[SET_FIELDS_MAX];
+	uint32_t fields_n;
+	enum set_id set;
+	uint32_t mask, value;               /* host order; for ports and ethertypes too */
+	const char *name;                   /* chain, counter, interface or kind; static */
+	enum verdict_kind verdict;
+	enum reject_kind reject;
+};
+
+struct rule {
+	struct stmt stmts[RULE_STMTS_MAX]; /* STMT_END ends */
+	const char *why;                   /* for the text twins; NULL for none */
+};
+
+#define CHAINS_MAX 32
+#define CHAIN_RULES_MAX 16
+
+struct chain {
+	enum family family;
+	const char *name;
+	const char *why;
+	bool base;
+	uint32_t hook;          /* NF_INET_… or NF_BR_… */
+	int32_t priority;
+	struct rule rules[CHAIN_RULES_MAX];
+	size_t rules_n;
+};
+
+struct counter_spec {
+	enum family family;
+	const char *name;
+	const char *why;
+};
+
+/* What the fixed rules depend on; plain numbers, no pointers. */
+struct skeleton_params {
+	uint32_t mode;           /* enum network_mode */
+	uint32_t parent_level;   /* cgroup level of the containers' parent; containers are one below */
+	uint32_t engine_level;   /* cgroup level of the engine */
+	bool shared_parent;      /* systemd driver: services and containers share the parent */
+	bool bridge_meta;        /* the kernel has `meta ibrname` */
+	uint16_t runner_port;
+	uint32_t mark_bystander, mark_container, mark_host;
+};
+
+struct skeleton {
+	struct skeleton_params params;
+	struct chain chains[CHAINS_MAX];
+	size_t chains_n;
+	const struct counter_spec *counters;
+	size_t counters_n;
+};
+
+/* Fills the fixed chains. Pure. The skeleton is large: keep it on the heap. */
+void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_skeleton);
+
+/* The elements of all sets. */
+struct ruleset {
+	struct elems sets[SET_MAX];
+	/* Desired: elements that are not in here may stay in the kernel (the engine has not been
+	 * heard yet, so their owners may still live). */
+	bool keep[SET_MAX];
+	char **strings; /* owned comments */
+	size_t strings_n, strings_cap;
+};
+
+int ruleset_new(struct ruleset **ret_ruleset);
+struct ruleset *ruleset_free(struct ruleset *ruleset);
+DEFINE_CLEANUP(struct ruleset *, ruleset_free)
+
+/* Copies @text into the ruleset, cut to ELEM_COMMENT_MAX. Returns 0 or -ENOMEM. */
+int ruleset_comment(struct ruleset *ruleset, const char *text, const char **ret_comment);
+/* Adds an element; @comment must be one of ruleset_comment(), or NULL. Returns 0 or -ENOMEM. */
+int ruleset_add(struct ruleset *ruleset, enum set_id set, const struct elem_key *key,
+		uint32_t data, const char *comment);
+/* Sorts every set and drops elements whose key is there twice, whatever order they came in. */
+void ruleset_seal(struct ruleset *ruleset);
+/* The element with this key in a sealed set, or NULL. */
+const struct elem *ruleset_find(const struct ruleset *ruleset, enum set_id set,
+				const uint8_t key[static ELEM_KEY_MAX]);
+
+/* The nft text of one key of @set: `"docker0" . 10.0.0.2`; cgroups as "cgroup <id>" or, with
+ * @cgroup_path, the quoted path that it returns (NULL: unknown). */
+typedef const char *(*cgroup_path_fn)(uint64_t id, void *data);
+int elem_key_text(enum set_id set, const uint8_t key[static ELEM_KEY_MAX], char *buffer, size_t size,
+		  cgroup_path_fn cgroup_path, void *data);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the nf_tables files share: the socket, the batch under construction, rule building. */
+#pragma once
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/object.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+#include <libnftnl/table.h>
+
+#include "jobfence/nft.h"
+
+struct nft {
+	struct mnl_socket *socket;
+	uint32_t seq;
+	size_t send_buffer; /* what SO_SNDBUF was last raised to */
+};
+
+DEFINE_CLEANUP(struct nftnl_rule *, nftnl_rule_free)
+DEFINE_CLEANUP(struct nftnl_set *, nftnl_set_free)
+DEFINE_CLEANUP(struct nftnl_chain *, nftnl_chain_free)
+DEFINE_CLEANUP(struct nftnl_table *, nftnl_table_free)
+DEFINE_CLEANUP(struct nftnl_obj *, nftnl_obj_free)
+DEFINE_CLEANUP(struct nftnl_set_elem *, nftnl_set_elem_free)
+
+/* NFPROTO_INET or NFPROTO_BRIDGE. */
+uint32_t family_number(enum family family);
+const char *family_name(enum family family);
+
+/* The rule as libnftnl has it, with its comment. Returns 0 or -ENOMEM. */
+int nft_rule_build(const struct chain *chain, const struct rule *rule,
+		   const struct skeleton_params *params, struct nftnl_rule **ret_rule);
+/* Text of a rule's expressions and comment. Returns 0 or -ENOMEM. */
+int nft_rule_text(struct nftnl_rule *rule, char **ret_text);
+
+/* The set's description as nft 1.0.6 would write it. Returns 0 or -ENOMEM. */
+int nft_set_build(enum set_id id, struct nftnl_set **ret_set);
+/* 32-bit key type of nft for @types (6 bits a field). */
+uint32_t nft_key_type(const enum key_type types[static SET_FIELDS_MAX]);
+
+/* Messages being put together for one transaction. */
+struct batch {
+	uint8_t *data; /* owned */
+	size_t len, cap;
+	uint32_t first_seq; /* of the batch's begin message */
+	uint32_t seq;       /* next */
+};
+
+void batch_done(struct batch *batch);
+/* Room for one message of up to 64 KiB. Returns its place, or NULL without memory. */
+void *batch_reserve(struct batch *batch);
+/* Appends what is needed for ops[i…]; returns how many ops it took (elements of one set go
+ * together), or -ENOMEM. */
+ssize_t batch_add_ops(struct batch *batch, const struct skeleton *skeleton, const struct op *ops,
+		      size_t n);

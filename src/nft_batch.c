@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A transaction as a buffer of netlink messages. Only puts bytes together; nft_commit.c sends
+ * them. Every step of the plan becomes one message, elements of one set share messages.
+ */
+#include "nft-internal.h"
+
+#include <errno.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <string.h>
+
+/* A message's attributes must stay below 64 KiB; an element takes at most about 350 bytes. */
+#define MESSAGE_ROOM 65536
+#define ELEMS_PER_MESSAGE 128
+
+void batch_done(struct batch *batch)
+{
+	free(batch->data);
+	*batch = (struct batch){ 0 };
+}
+
+void *batch_reserve(struct batch *batch)
+{
+	if (batch->cap - batch->len < MESSAGE_ROOM) {
+		size_t cap = (batch->cap ? batch->cap * 2 : 2 * MESSAGE_ROOM);
+		uint8_t *grown = realloc(batch->data, cap);
+
+		if (!grown)
+			return NULL;
+		batch->data = grown;
+		batch->cap = cap;
+	}
+	return batch->data + batch->len;
+}
+
+static struct nlmsghdr *begin(struct batch *batch, enum family family, uint16_t type,
+			      uint16_t flags)
+{
+	void *place = batch_reserve(batch);
+
+	if (!place)
+		return NULL;
+	return nftnl_nlmsg_build_hdr(place, type, (uint16_t)family_number(family), flags,
+				     batch->seq++);
+}
+
+static void end(struct batch *batch, const struct nlmsghdr *nlh)
+{
+	batch->len += NLMSG_ALIGN(nlh->nlmsg_len);
+}
+
+static int add_table(struct batch *batch, const struct op *op)
+{
+	_cleanup_(nftnl_table_freep) struct nftnl_table *table = nftnl_table_alloc();
+	bool add = op->kind == OP_ADD_TABLE;
+	struct nlmsghdr *nlh = begin(batch, op->family, add ? NFT_MSG_NEWTABLE : NFT_MSG_DELTABLE,
+				     add ? NLM_F_CREATE : 0);
+
+	if (!table || !nlh || nftnl_table_set_str(table, NFTNL_TABLE_NAME, TABLE_NAME) < 0)
+		return -ENOMEM;
+	nftnl_table_nlmsg_build_payload(nlh, table);
+	end(batch, nlh);
+	return 0;
+}
+
+static int add_chain(struct batch *batch, const struct op *op)
+{
+	_cleanup_(nftnl_chain_freep) struct nftnl_chain *chain = nftnl_chain_alloc();
+	bool add = op->kind == OP_ADD_CHAIN;
+	struct nlmsghdr *nlh = begin(batch, op->family, add ? NFT_MSG_NEWCHAIN : NFT_MSG_DELCHAIN,
+				     add ? NLM_F_CREATE : 0);
+
+	if (!chain || !nlh || nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, TABLE_NAME) < 0 ||
+	    nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, op->name) < 0)
+		return -ENOMEM;
+	if (add && op->chain->base) {
+		nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, op->chain->hook);
+		nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, op->chain->priority);
+		nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, NF_ACCEPT);
+		if (nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, "filter") < 0)
+			return -ENOMEM;
+	}
+	nftnl_chain_nlmsg_build_payload(nlh, chain);
+	end(batch, nlh);
+	return 0;
+}
+
+/* All rules of one chain: a delete without a handle. */
+static int flush_chain(struct batch *batch, const struct op *op)
+{
+	_cleanup_(nftnl_rule_freep) struct nftnl_rule *rule = nftnl_rule_alloc();
+	struct nlmsghdr *nlh = begin(batch, op->family, NFT_MSG_DELRULE, 0);
+
+	if (!rule || !nlh || nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, TABLE_NAME) < 0 ||
+	    nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, op->name) < 0)
+		return -ENOMEM;
+	nftnl_rule_nlmsg_build_payload(nlh, rule);
+	end(batch, nlh);
+	return 0;
+}
+
+static int add_rule(struct batch *batch, const struct skeleton *skeleton, const struct op *op)
+{
+	_cleanup_(nftnl_rule_freep) struct nftnl_rule *rule = NULL;
+	struct nlmsghdr *nlh =
+		begin(batch, op->family, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
+
+	if (!nlh || nft_rule_build(op->chain, op->rule, &skeleton->params, &rule) < 0)
+		return -ENOMEM;
+	nftnl_rule_nlmsg_build_payload(nlh, rule);
+	end(batch, nlh);
+	return 0;
+}
+
+static int add_set(struct batch *batch, const struct op *op)
+{
+	_cleanup_(nftnl_set_freep) struct nftnl_set *set = NULL;
+	bool add = op->kind == OP_ADD_SET;
+	struct nlmsghdr *nlh = begin(batch, op->family, add ? NFT_MSG_NEWSET : NFT_MSG_DELSET,
+				     add ? NLM_F_CREATE : 0);
+
+	if (!nlh)
+		return -ENOMEM;
+	if (add) {
+		if (nft_set_build(op->set, &set) < 0)
+			return -ENOMEM;
+	} else {
+		set = nftnl_set_alloc();
+		if (!set || nftnl_set_set_str(set, NFTNL_SET_TABLE, TABLE_NAME) < 0 ||
+		    nftnl_set_set_str(set, NFTNL_SET_NAME, op->name) < 0)
+			return -ENOMEM;
+	}
+	nftnl_set_nlmsg_build_payload(nlh, set);
+	end(batch, nlh);
+	return 0;
+}
+
+static int add_counter(struct batch *batch, const struct op *op)
+{
+	_cleanup_(nftnl_obj_freep) struct nftnl_obj *obj = nftnl_obj_alloc();
+	bool add = op->kind == OP_ADD_COUNTER;
+	struct nlmsghdr *nlh = begin(batch, op->family, add ? NFT_MSG_NEWOBJ : NFT_MSG_DELOBJ,
+				     add ? NLM_F_CREATE : 0);
+
+	if (!obj || !nlh)
+		return -ENOMEM;
+	nftnl_obj_set_u32(obj, NFTNL_OBJ_TYPE, NFT_OBJECT_COUNTER);
+	nftnl_obj_set_str(obj, NFTNL_OBJ_TABLE, TABLE_NAME);
+	nftnl_obj_set_str(obj, NFTNL_OBJ_NAME, op->name);
+	nftnl_obj_nlmsg_build_payload(nlh, obj);
+	end(batch, nlh);
+	return 0;
+}
+
+/* A flow table of ours: nobody but a stranger made it; libnftnl would want its hooks to build a
+ * whole object, the name is enough to delete it. */
+static int del_flowtable(struct batch *batch, const struct op *op)
+{
+	struct nlmsghdr *nlh = begin(batch, op->family, NFT_MSG_DELFLOWTABLE, 0);
+
+	if (!nlh)
+		return -ENOMEM;
+	mnl_attr_put_strz(nlh, NFTA_FLOWTABLE_TABLE, TABLE_NAME);
+	mnl_attr_put_strz(nlh, NFTA_FLOWTABLE_NAME, op->name);
+	end(batch, nlh);
+	return 0;
+}
+
+static int elem_comment(struct nftnl_set_elem *elem, const char *comment)
+{
+	uint8_t udata[2 + ELEM_COMMENT_MAX + 1];
+	size_t len = strnlen(comment, ELEM_COMMENT_MAX);
+
+	/* one TLV: type comment, length with the NUL, text */
+	udata[0] = NFTNL_UDATA_SET_ELEM_COMMENT;
+	udata[1] = (uint8_t)(len + 1);
+	memcpy(udata + 2, comment, len);
+	udata[2 + len] = '\0';
+	return nftnl_set_elem_set(elem, NFTNL_SET_ELEM_USERDATA, udata, (uint32_t)len + 3);
+}
+
+static int append_elem(struct nftnl_set *set, const struct set_spec *spec, const struct op *op)
+{
+	_cleanup_(nftnl_set_elem_freep) struct nftnl_set_elem *elem = nftnl_set_elem_alloc();
+
+	if (!elem ||
+	    nftnl_set_elem_set(elem, NFTNL_SET_ELEM_KEY, op->elem->key, set_key_len(spec)) < 0)
+		return -ENOMEM;
+	if (op->kind == OP_ADD_ELEM) {
+		if (op->elem->comment && elem_comment(elem, op->elem->comment) < 0)
+			return -ENOMEM;
+		if (spec->data != KEY_NONE &&
+		    nftnl_set_elem_set(elem, NFTNL_SET_ELEM_DATA, &op->elem->data,
+				       sizeof(op->elem->data)) < 0)
+			return -ENOMEM;
+	}
+	nftnl_set_elem_add(set, take_ptr(elem));
+	return 0;
+}
+
+static ssize_t add_elems(struct batch *batch, const struct op *ops, size_t n)
+{
+	const struct set_spec *spec = set_spec(ops[0].set);
+	_cleanup_(nftnl_set_freep) struct nftnl_set *set = nftnl_set_alloc();
+	bool add = ops[0].kind == OP_ADD_ELEM;
+	struct nlmsghdr *nlh =
+		begin(batch, spec->family, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
+		      add ? NLM_F_CREATE : 0);
+	size_t taken = 0;
+
+	if (!set || !nlh || nftnl_set_set_str(set, NFTNL_SET_TABLE, TABLE_NAME) < 0 ||
+	    nftnl_set_set_str(set, NFTNL_SET_NAME, spec->name) < 0)
+		return -ENOMEM;
+	nftnl_set_set_u32(set, NFTNL_SET_ID, (uint32_t)ops[0].set + 1);
+	while (taken < n && taken < ELEMS_PER_MESSAGE && ops[taken].kind == ops[0].kind &&
+	       ops[taken].set == ops[0].set) {
+		if (append_elem(set, spec, &ops[taken]) < 0)
+			return -ENOMEM;
+		taken++;
+	}
+	nftnl_set_elems_nlmsg_build_payload(nlh, set);
+	end(batch, nlh);
+	return (ssize_t)taken;
+}
+
+ssize_t batch_add_ops(struct batch *batch, const struct skeleton *skeleton, const struct op *ops,
+		      size_t n)
+{
+	int r = 0;
+
+	switch (ops->kind) {
+	case OP_ADD_TABLE:
+	case OP_DEL_TABLE:
+		r = add_table(batch, ops);
+		break;
+	case OP_FLUSH_CHAIN:
+		r = flush_chain(batch, ops);
+		break;
+	case OP_ADD_CHAIN:
+	case OP_DEL_CHAIN:
+		r = add_chain(batch, ops);
+		break;
+	case OP_ADD_SET:
+	case OP_DEL_SET:
+		r = add_set(batch, ops);
+		break;
+	case OP_ADD_COUNTER:
+	case OP_DEL_COUNTER:
+		r = add_counter(batch, ops);
+		break;
+	case OP_DEL_FLOWTABLE:
+		r = del_flowtable(batch, ops);
+		break;
+	case OP_ADD_RULE:
+		r = add_rule(batch, skeleton, ops);
+		break;
+	case OP_ADD_ELEM:
+	case OP_DEL_ELEM:
+		return add_elems(batch, ops, n);
+	}
+	return r < 0 ? r : 1;
+}

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Dumps our two tables as plain data. Set elements are dumped without any mark of an interrupted
+ * dump, so the generation is read before and after and everything is read again when it moved.
+ * Unknown attributes of newer kernels are passed over; unknown objects in our tables are reported.
+ */
+#include "nft-internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/flowtable.h>
+#include <libnftnl/gen.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+
+#define READ_TRIES 10
+#define READ_TIMEOUT_MS 5000
+
+DEFINE_CLEANUP(struct nftnl_gen *, nftnl_gen_free)
+DEFINE_CLEANUP(struct nftnl_flowtable *, nftnl_flowtable_free)
+
+/* What the dump callbacks fill. */
+struct reader {
+	struct live *live;
+	const struct skeleton *skeleton;
+	enum family family; /* of the dump under way */
+	enum set_id set;    /* of an element dump */
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static ssize_t receive(struct nft *nft, char *buffer, size_t size, int64_t deadline)
+{
+	struct pollfd pollfd = { .fd = mnl_socket_get_fd(nft->socket), .events = POLLIN };
+
+	for (;;) {
+		ssize_t len = recv(pollfd.fd, buffer, size, MSG_TRUNC);
+
+		if (len >= 0)
+			return (size_t)len > size ? -EMSGSIZE : len;
+		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		int64_t left = deadline - now_ms();
+
+		if (left <= 0)
+			return -ETIMEDOUT;
+		(void)poll(&pollfd, 1, (int)left);
+	}
+}
+
+/* Sends one request and runs @fn on every message of the answer. */
+static int request(struct nft *nft, struct nlmsghdr *nlh, mnl_cb_t fn, void *data)
+{
+	_cleanup_free_ char *buffer = malloc(65536);
+	int64_t deadline = now_ms() + READ_TIMEOUT_MS;
+	uint32_t portid = mnl_socket_get_portid(nft->socket);
+	int r;
+
+	if (!buffer)
+		return -ENOMEM;
+	if (mnl_socket_sendto(nft->socket, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	do {
+		ssize_t len = receive(nft, buffer, 65536, deadline);
+
+		if (len < 0)
+			return (int)len;
+		r = mnl_cb_run(buffer, (size_t)len, nlh->nlmsg_seq, portid, fn, data);
+		if (r < 0)
+			return errno == ENOENT ? 0 : -errno;
+	} while (r > 0);
+	return 0;
+}
+
+/* ENOMEM inside a callback ends the dump. */
+static int callback_failed(void)
+{
+	errno = ENOMEM;
+	return MNL_CB_ERROR;
+}
+
+static int add_extra(struct live *live, enum live_kind kind, enum family family, const char *name)
+{
+	struct live_object *grown =
+		reallocarray(live->extra, live->extra_n + 1, sizeof(*live->extra));
+
+	if (!grown)
+		return -ENOMEM;
+	live->extra = grown;
+	grown[live->extra_n] = (struct live_object){ kind, family, strdup(name) };
+	return grown[live->extra_n++].name ? 0 : -ENOMEM;
+}
+
+static int on_generation(const struct nlmsghdr *nlh, void *data)
+{
+	_cleanup_(nftnl_gen_freep) struct nftnl_gen *gen = nftnl_gen_alloc();
+	uint32_t *generation = data;
+
+	if (!gen)
+		return callback_failed();
+	if (nftnl_gen_nlmsg_parse(nlh, gen) == 0)
+		*generation = nftnl_gen_get_u32(gen, NFTNL_GEN_ID);
+	return MNL_CB_OK;
+}
+
+static int read_generation(struct nft *nft, uint32_t *ret_generation)
+{
+	char buffer[256];
+	struct nlmsghdr *nlh =
+		nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETGEN, AF_UNSPEC, NLM_F_ACK, nft->seq++);
+
+	return request(nft, nlh, on_generation, ret_generation);
+}
+
+static int on_table(const struct nlmsghdr *nlh, void *data)
+{
+	struct reader *reader = data;
+	_cleanup_(nftnl_table_freep) struct nftnl_table *table = nftnl_table_alloc();
+
+	if (!table)
+		return callback_failed();
+	if (nftnl_table_nlmsg_parse(nlh, table) < 0 ||
+	    strcmp(nftnl_table_get_str(table, NFTNL_TABLE_NAME), TABLE_NAME) != 0)
+		return MNL_CB_OK;
+	reader->live->table[reader->family] = true;
+	reader->live->table_flags[reader->family] =
+		nftnl_table_get_u32(table, NFTNL_TABLE_FLAGS);
+	reader->live->table_owner[reader->family] =
+		nftnl_table_get_u32(table, NFTNL_TABLE_OWNER);
+	return MNL_CB_OK;
+}
+
+static int on_chain(const struct nlmsghdr *nlh, void *data)
+{
+	struct reader *reader = data;
+	struct live *live = reader->live;
+	_cleanup_(nftnl_chain_freep) struct nftnl_chain *chain = nftnl_chain_alloc();
+	struct live_chain *grown;
+
+	if (!chain)
+		return callback_failed();
+	if (nftnl_chain_nlmsg_parse(nlh, chain) < 0 ||
+	    strcmp(nftnl_chain_get_str(chain, NFTNL_CHAIN_TABLE), TABLE_NAME) != 0)
+		return MNL_CB_OK;
+	grown = reallocarray(live->chains, live->chains_n + 1, sizeof(*grown));
+	if (!grown)
+		return callback_failed();
+	live->chains = grown;
+	struct live_chain *new = &grown[live->chains_n];
+
+	*new = (struct live_chain){ .family = reader->family, .plain = true };
+	new->base = nftnl_chain_is_set(chain, NFTNL_CHAIN_HOOKNUM);
+	if (new->base) {
+		new->hook = nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM);
+		new->priority = nftnl_chain_get_s32(chain, NFTNL_CHAIN_PRIO);
+		new->plain = nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) == NF_ACCEPT &&
+			     strcmp(nftnl_chain_get_str(chain, NFTNL_CHAIN_TYPE), "filter") == 0;
+	}
+	new->name = strdup(nftnl_chain_get_str(chain, NFTNL_CHAIN_NAME));
+	if (!new->name)
+		return callback_failed();
+	live->chains_n++;
+	return MNL_CB_OK;
+}
+
+static struct live_chain *find_chain(struct live *live, enum family family, const char *name)
+{
+	for (size_t i = 0; i < live->chains_n; i++)
+		if (live->chains[i].family == family && strcmp(live->chains[i].name, name) == 0)
+			return &live->chains[i];
+	return NULL;
+}
+
+static int on_rule(const struct nlmsghdr *nlh, void *data)
+{
+	struct reader *reader = data;
+	_cleanup_(nftnl_rule_freep) struct nftnl_rule *rule = nftnl_rule_alloc();
+	struct live_chain *chain;
+	char **grown;
+
+	if (!rule)
+		return callback_failed();
+	if (nftnl_rule_nlmsg_parse(nlh, rule) < 0 ||
+	    strcmp(nftnl_rule_get_str(rule, NFTNL_RULE_TABLE), TABLE_NAME) != 0)
+		return MNL_CB_OK;
+	chain = find_chain(reader->live, reader->family,
+			   nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN));
+	if (!chain)
+		return MNL_CB_OK; /* a chain made after the chain dump: the generation tells */
+	grown = reallocarray(chain->rules, chain->rules_n + 1, sizeof(*grown));
+	if (!grown)
+		return callback_failed();
+	chain->rules = grown;
+	if (nft_rule_text(rule, &grown[chain->rules_n]) < 0)
+		return callback_failed();
+	chain->rules_n++;
+	return MNL_CB_OK;
+}
+
+static bool set_as_specified(struct nftnl_set *set, const struct set_spec *spec)
+{
+	uint32_t flags = nftnl_set_get_u32(set, NFTNL_SET_FLAGS) & ~(uint32_t)NFT_SET_EXPR;
+	uint32_t udata_len = 0, wanted_len = 0;
+	const void *udata = nftnl_set_get_data(set, NFTNL_SET_USERDATA, &udata_len);
+	_cleanup_(nftnl_set_freep) struct nftnl_set *wanted = NULL;
+
+	if (nft_set_build(spec->id, &wanted) < 0)
+		return true; /* no memory to tell: never a reason to tear a set down */
+	const void *wanted_udata = nftnl_set_get_data(wanted, NFTNL_SET_USERDATA, &wanted_len);
+
+	return nftnl_set_get_u32(set, NFTNL_SET_KEY_LEN) == set_key_len(spec) &&
+	       nftnl_set_get_u32(set, NFTNL_SET_KEY_TYPE) == nft_key_type(spec->key) &&
+	       flags == (spec->data != KEY_NONE ? NFT_SET_MAP : 0) && udata_len == wanted_len &&
+	       memcmp(udata, wanted_udata, udata_len) == 0;
+}
+
+static int has_counter(struct nftnl_expr *expr, void *data)
+{
+	bool *found = data;
+
+	*found |= strcmp(nftnl_expr_get_str(expr, NFTNL_EXPR_NAME), "counter") == 0;
+	return 0;
+}
+
+static int on_set(const struct nlmsghdr *nlh, void *data)
+{
+	struct reader *reader = data;
+	_cleanup_(nftnl_set_freep) struct nftnl_set *set = nftnl_set_alloc();
+	bool counter = false;
+	const char *name;
+
+	if (!set)
+		return callback_failed();
+	if (nftnl_set_nlmsg_parse(nlh, set) < 0 ||
+	    strcmp(nftnl_set_get_str(set, NFTNL_SET_TABLE), TABLE_NAME) != 0)
+		return MNL_CB_OK;
+	name = nftnl_set_get_str(set, NFTNL_SET_NAME);
+	nftnl_set_expr_foreach(set, has_counter, &counter);
+	for (size_t i = 0; i < SET_MAX; i++) {
+		const struct set_spec *spec = set_spec((enum set_id)i);
+
+		if (spec->family != reader->family || strcmp(spec->name, name) != 0)
+			continue;
+		reader->live->set_present[i] = true;
+		reader->live->set_differs[i] =
+			counter != spec->counter || !set_as_specified(set, spec);
+		return MNL_CB_OK;
+	}
+	/* Anonymous sets go with their rule. */
+	if (nftnl_set_get_u32(set, NFTNL_SET_FLAGS) & NFT_SET_ANONYMOUS)
+		return MNL_CB_OK;
+	return add_extra(reader->live, LIVE_SET, reader->family, name) < 0 ? callback_failed()
+									   : MNL_CB_OK;
+}
+
+static int elem_counter(struct nftnl_expr *expr, void *data)
+{
+	struct elem *elem = data;
+
+	if (strcmp(nftnl_expr_get_str(expr, NFTNL_EXPR_NAME), "counter") == 0) {
+		elem->packets = nftnl_expr_get_u64(expr, NFTNL_EXPR_CTR_PACKETS);
+		elem->bytes = nftnl_expr_get_u64(expr, NFTNL_EXPR_CTR_BYTES);
+	}
+	return 0;
+}
+
+/* The comment in an element's user data: a list of type, length, value. */
+static const char *udata_comment(const uint8_t *udata, uint32_t len)
+{
+	while (len >= 2 && (uint32_t)udata[1] + 2 <= len) {
+		if (udata[0] == NFTNL_UDATA_SET_ELEM_COMMENT && udata[1] > 0 &&
+		    udata[1 + udata[1]] == '\0')
+			return (const char *)udata + 2;
+		len -= (uint32_t)udata[1] + 2;
+		udata += udata[1] + 2;
+	}
+	return NULL;
+}
+
+static int read_elem(struct reader *reader, struct nftnl_set_elem *from)
+{
+	struct ruleset *ruleset = reader->live->elements;
+	struct elem elem = { 0 };
+	struct elem_key key;
+	const char *comment = NULL;
+	uint32_t len = 0;
+	const void *value = nftnl_set_elem_get(from, NFTNL_SET_ELEM_KEY, &len);
+	int r;
+
+	if (!value || len > ELEM_KEY_MAX)
+		return 0;
+	elem_key_init(&key);
+	memcpy(key.bytes, value, len);
+	value = nftnl_set_elem_get(from, NFTNL_SET_ELEM_DATA, &len);
+	if (value && len == sizeof(elem.data))
+		memcpy(&elem.data, value, sizeof(elem.data));
+	value = nftnl_set_elem_get(from, NFTNL_SET_ELEM_USERDATA, &len);
+	if (value && udata_comment(value, len)) {
+		r = ruleset_comment(ruleset, udata_comment(value, len), &comment);
+		if (r < 0)
+			return r;
+	}
+	nftnl_set_elem_expr_foreach(from, elem_counter, &elem);
+	r = ruleset_add(ruleset, reader->set, &key, elem.data, comment);
+	if (r < 0)
+		return r;
+	struct elems *elems = &ruleset->sets[reader->set];
+
+	elems->elem[elems->n - 1].packets = elem.packets;
+	elems->elem[elems->n - 1].bytes = elem.bytes;
+	return 0;
+}
+
+DEFINE_CLEANUP(struct nftnl_set_elems_iter *, nftnl_set_elems_iter_destroy)
+
+static int on_elems(const struct nlmsghdr *nlh, void *data)
+{
+	_cleanup_(nftnl_set_freep) struct nftnl_set *set = nftnl_set_alloc();
+	_cleanup_(nftnl_set_elems_iter_destroyp) struct nftnl_set_elems_iter *iter = NULL;
+	struct nftnl_set_elem *elem;
+
+	if (!set)
+		return callback_failed();
+	if (nftnl_set_elems_nlmsg_parse(nlh, set) < 0)
+		return MNL_CB_OK;
+	iter = nftnl_set_elems_iter_create(set);
+	if (!iter)
+		return callback_failed();
+	while ((elem = nftnl_set_elems_iter_next(iter)))
+		if (read_elem(data, elem) < 0)
+			return callback_failed();
+	return MNL_CB_OK;
+}
+
+static int on_object(const struct nlmsghdr *nlh, void *data)
+{
+	struct reader *reader = data;
+	_cleanup_(nftnl_obj_freep) struct nftnl_obj *obj = nftnl_obj_alloc();
+	const char *name;
+
+	if (!obj)
+		return callback_failed();
+	if (nftnl_obj_nlmsg_parse(nlh, obj) < 0 ||
+	    strcmp(nftnl_obj_get_str(obj, NFTNL_OBJ_TABLE), TABLE_NAME) != 0 ||
+	    nftnl_obj_get_u32(obj, NFTNL_OBJ_TYPE) != NFT_OBJECT_COUNTER)
+		return MNL_CB_OK;
+	name = nftnl_obj_get_str(obj, NFTNL_OBJ_NAME);
+	for (size_t i = 0; i < reader->skeleton->counters_n; i++) {
+		const struct counter_spec *spec = &reader->skeleton->counters[i];
+
+		if (spec->family != reader->family || strcmp(spec->name, name) != 0)
+			continue;
+		reader->live->counters[i] = (struct live_counter){
+			.present = true,
+			.packets = nftnl_obj_get_u64(obj, NFTNL_OBJ_CTR_PKTS),
+			.bytes = nftnl_obj_get_u64(obj, NFTNL_OBJ_CTR_BYTES),
+		};
+		return MNL_CB_OK;
+	}
+	return add_extra(reader->live, LIVE_COUNTER, reader->family, name) < 0 ? callback_failed()
+									       : MNL_CB_OK;
+}
+
+static int on_flowtable(const struct nlmsghdr *nlh, void *data)
+{
+	struct reader *reader = data;
+	_cleanup_(nftnl_flowtable_freep) struct nftnl_flowtable *flowtable =
+		nftnl_flowtable_alloc();
+
+	if (!flowtable)
+		return callback_failed();
+	if (nftnl_flowtable_nlmsg_parse(nlh, flowtable) < 0 ||
+	    strcmp(nftnl_flowtable_get_str(flowtable, NFTNL_FLOWTABLE_TABLE), TABLE_NAME) != 0)
+		return MNL_CB_OK;
+	return add_extra(reader->live, LIVE_FLOWTABLE, reader->family,
+			 nftnl_flowtable_get_str(flowtable, NFTNL_FLOWTABLE_NAME)) < 0
+		       ? callback_failed()
+		       : MNL_CB_OK;
+}
+
+static int dump(struct nft *nft, struct reader *reader, uint16_t type, mnl_cb_t fn)
+{
+	char buffer[512];
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(
+		buffer, type, (uint16_t)family_number(reader->family), NLM_F_DUMP, nft->seq++);
+
+	/* Without a table every chain of the family comes; the callbacks look at the name. */
+	return request(nft, nlh, fn, reader);
+}
+
+static int dump_elems(struct nft *nft, struct reader *reader)
+{
+	char buffer[512];
+	_cleanup_(nftnl_set_freep) struct nftnl_set *set = nftnl_set_alloc();
+	struct nlmsghdr *nlh =
+		nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETSETELEM,
+				      (uint16_t)family_number(reader->family), NLM_F_DUMP,
+				      nft->seq++);
+
+	if (!set || nftnl_set_set_str(set, NFTNL_SET_TABLE, TABLE_NAME) < 0 ||
+	    nftnl_set_set_str(set, NFTNL_SET_NAME, set_spec(reader->set)->name) < 0)
+		return -ENOMEM;
+	nftnl_set_elems_nlmsg_build_payload(nlh, set);
+	return request(nft, nlh, on_elems, reader);
+}
+
+static int read_family(struct nft *nft, struct reader *reader, struct diag *diag)
+{
+	static const struct {
+		uint16_t type;
+		mnl_cb_t fn;
+		const char *what;
+	} dumps[] = {
+		{ NFT_MSG_GETTABLE, on_table, "tables" },
+		{ NFT_MSG_GETCHAIN, on_chain, "chains" },
+		{ NFT_MSG_GETRULE, on_rule, "rules" },
+		{ NFT_MSG_GETSET, on_set, "sets" },
+		{ NFT_MSG_GETOBJ, on_object, "counters" },
+		{ NFT_MSG_GETFLOWTABLE, on_flowtable, "flow tables" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(dumps); i++) {
+		int r = dump(nft, reader, dumps[i].type, dumps[i].fn);
+
+		if (r < 0)
+			return diag_set(diag, r, "cannot read the %s of table %s %s: %s",
+					dumps[i].what, family_name(reader->family), TABLE_NAME,
+					strerror(-r));
+		if (!reader->live->table[reader->family])
+			return 0;
+	}
+	for (size_t i = 0; i < SET_MAX; i++) {
+		reader->set = (enum set_id)i;
+		if (set_spec(reader->set)->family != reader->family ||
+		    !reader->live->set_present[i] || reader->live->set_differs[i])
+			continue;
+		int r = dump_elems(nft, reader);
+
+		if (r < 0)
+			return diag_set(diag, r, "cannot read set %s: %s",
+					set_spec(reader->set)->name, strerror(-r));
+	}
+	return 0;
+}
+
+static int read_once(struct nft *nft, const struct skeleton *skeleton, struct live **ret_live,
+		     struct diag *diag)
+{
+	_cleanup_(live_freep) struct live *live = NULL;
+	struct reader reader = { .skeleton = skeleton };
+	uint32_t before = 0, after = 0;
+	int r = live_new(&live);
+
+	if (r < 0)
+		return r;
+	live->counters = calloc(skeleton->counters_n, sizeof(*live->counters));
+	if (!live->counters)
+		return -ENOMEM;
+	live->counters_n = skeleton->counters_n;
+	reader.live = live;
+	r = read_generation(nft, &before);
+	for (size_t family = 0; r >= 0 && family < FAMILY_MAX; family++) {
+		reader.family = (enum family)family;
+		r = read_family(nft, &reader, diag);
+	}
+	if (r >= 0)
+		r = read_generation(nft, &after);
+	if (r < 0)
+		return r;
+	if (before != after)
+		return -EINTR;
+	live->generation = after;
+	ruleset_seal(live->elements);
+	*ret_live = take_ptr(live);
+	return 0;
+}
+
+int nft_read(struct nft *nft, const struct skeleton *skeleton, struct live **ret_live,
+	     struct diag *diag)
+{
+	for (int i = 0; i < READ_TRIES; i++) {
+		int r = read_once(nft, skeleton, ret_live, diag);
+
+		if (r != -EINTR)
+			return r;
+	}
+	return diag_set(diag, -EAGAIN, "the ruleset kept changing while it was read (%d tries)",
+			READ_TRIES);
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The comparison of what should be with what is. Pure: the same two rulesets always give the same
+ * steps, and equal rulesets give none. Absent is a value here: whatever is in our tables and not
+ * in the desired ruleset goes, an attribute that is missing differs from one that is there.
+ */
+#include "jobfence/plan.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct planner {
+	const struct skeleton *skeleton;
+	const struct ruleset *desired;
+	const struct live *live;
+	struct ops *ops;
+	bool all_rules;                /* a set is made anew: no rule may refer to the old one */
+	bool chain_stale[CHAINS_MAX];  /* rules to be written */
+	bool chain_remade[CHAINS_MAX]; /* to be deleted first: another hook or priority */
+};
+
+static int add(struct planner *p, struct op op)
+{
+	return ops_add(p->ops, &op);
+}
+
+static const struct live_chain *live_chain(const struct live *live, enum family family,
+					   const char *name)
+{
+	for (size_t i = 0; i < live->chains_n; i++)
+		if (live->chains[i].family == family && strcmp(live->chains[i].name, name) == 0)
+			return &live->chains[i];
+	return NULL;
+}
+
+static const struct chain *wanted_chain(const struct skeleton *skeleton,
+					const struct live_chain *live)
+{
+	for (size_t i = 0; i < skeleton->chains_n; i++)
+		if (skeleton->chains[i].family == live->family &&
+		    strcmp(skeleton->chains[i].name, live->name) == 0)
+			return &skeleton->chains[i];
+	return NULL;
+}
+
+static int rules_equal(const struct planner *p, const struct chain *chain,
+		       const struct live_chain *live)
+{
+	if (chain->rules_n != live->rules_n)
+		return 0;
+	for (size_t i = 0; i < chain->rules_n; i++) {
+		_cleanup_free_ char *text = NULL;
+		int r = nft_rule_fingerprint(chain, &chain->rules[i], &p->skeleton->params, &text);
+
+		if (r < 0)
+			return r;
+		if (strcmp(text, live->rules[i]) != 0)
+			return 0;
+	}
+	return 1;
+}
+
+static int judge_chains(struct planner *p)
+{
+	for (size_t i = 0; i < SET_MAX; i++)
+		p->all_rules |= p->live->set_differs[i];
+	for (size_t i = 0; i < p->skeleton->chains_n; i++) {
+		const struct chain *chain = &p->skeleton->chains[i];
+		const struct live_chain *live = live_chain(p->live, chain->family, chain->name);
+		int equal = live && !p->all_rules ? rules_equal(p, chain, live) : 0;
+
+		if (equal < 0)
+			return equal;
+		p->chain_stale[i] = !equal;
+		if (!live)
+			continue;
+		p->chain_remade[i] = live->base != chain->base || !live->plain ||
+				     (chain->base && (live->hook != chain->hook ||
+						      live->priority != chain->priority));
+		p->chain_stale[i] |= p->chain_remade[i];
+	}
+	return 0;
+}
+
+static int plan_flush(struct planner *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < p->live->chains_n; i++) {
+		const struct live_chain *live = &p->live->chains[i];
+		const struct chain *chain = wanted_chain(p->skeleton, live);
+		size_t index = chain ? (size_t)(chain - p->skeleton->chains) : 0;
+
+		if ((!chain || p->chain_stale[index]) && live->rules_n > 0)
+			r = add(p, (struct op){ .kind = OP_FLUSH_CHAIN, .family = live->family,
+						.name = live->name });
+	}
+	return r;
+}
+
+static enum op_kind delete_kind(enum live_kind kind)
+{
+	switch (kind) {
+	case LIVE_CHAIN:
+		return OP_DEL_CHAIN;
+	case LIVE_SET:
+		return OP_DEL_SET;
+	case LIVE_COUNTER:
+		return OP_DEL_COUNTER;
+	case LIVE_FLOWTABLE:
+		return OP_DEL_FLOWTABLE;
+	}
+	return OP_DEL_CHAIN;
+}
+
+static int plan_delete(struct planner *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < p->live->chains_n; i++) {
+		const struct live_chain *live = &p->live->chains[i];
+		const struct chain *chain = wanted_chain(p->skeleton, live);
+
+		if (!chain || p->chain_remade[chain - p->skeleton->chains])
+			r = add(p, (struct op){ .kind = OP_DEL_CHAIN, .family = live->family,
+						.name = live->name });
+	}
+	for (size_t i = 0; r >= 0 && i < SET_MAX; i++)
+		if (p->live->set_differs[i])
+			r = add(p, (struct op){ .kind = OP_DEL_SET, .set = (enum set_id)i,
+						.family = set_spec((enum set_id)i)->family,
+						.name = set_spec((enum set_id)i)->name });
+	for (size_t i = 0; r >= 0 && i < p->live->extra_n; i++)
+		r = add(p, (struct op){ .kind = delete_kind(p->live->extra[i].kind),
+					.family = p->live->extra[i].family,
+					.name = p->live->extra[i].name });
+	return r;
+}
+
+static int plan_objects(struct planner *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < p->skeleton->counters_n; i++)
+		if (i >= p->live->counters_n || !p->live->counters[i].present)
+			r = add(p, (struct op){ .kind = OP_ADD_COUNTER,
+						.family = p->skeleton->counters[i].family,
+						.name = p->skeleton->counters[i].name });
+	for (size_t i = 0; r >= 0 && i < SET_MAX; i++)
+		if (!p->live->set_present[i] || p->live->set_differs[i])
+			r = add(p, (struct op){ .kind = OP_ADD_SET, .set = (enum set_id)i,
+						.family = set_spec((enum set_id)i)->family,
+						.name = set_spec((enum set_id)i)->name });
+	for (size_t i = 0; r >= 0 && i < p->skeleton->chains_n; i++) {
+		const struct chain *chain = &p->skeleton->chains[i];
+
+		if (p->chain_remade[i] || !live_chain(p->live, chain->family, chain->name))
+			r = add(p, (struct op){ .kind = OP_ADD_CHAIN, .family = chain->family,
+						.name = chain->name, .chain = chain });
+	}
+	return r;
+}
+
+static bool elem_same(const struct elem *a, const struct elem *b)
+{
+	return a->data == b->data && strcmp(a->comment ?: "", b->comment ?: "") == 0;
+}
+
+/* One set: a walk over two sorted arrays. An element that changes is deleted and added. */
+static int plan_set(enum set_id set, const struct elems *want, const struct elems *have,
+		    bool deletes, struct ops *ops)
+{
+	struct op op = { .kind = deletes ? OP_DEL_ELEM : OP_ADD_ELEM, .set = set,
+			 .family = set_spec(set)->family, .name = set_spec(set)->name };
+	size_t w = 0, h = 0;
+	int r = 0;
+
+	while (r >= 0 && (w < want->n || h < have->n)) {
+		int cmp = w == want->n	 ? 1
+			  : h == have->n ? -1
+					 : memcmp(want->elem[w].key, have->elem[h].key,
+						  ELEM_KEY_MAX);
+		bool changed = cmp == 0 && !elem_same(&want->elem[w], &have->elem[h]);
+
+		op.elem = deletes ? &have->elem[h] : &want->elem[w];
+		if (deletes ? cmp > 0 || changed : cmp < 0 || changed)
+			r = ops_add(ops, &op);
+		w += cmp <= 0;
+		h += cmp >= 0;
+	}
+	return r;
+}
+
+/* Where elements may stay, only those that changed are deleted. */
+static int plan_set_keep(enum set_id set, const struct ruleset *desired, const struct elems *have,
+			 struct ops *ops)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < have->n; i++) {
+		const struct elem *want = ruleset_find(desired, set, have->elem[i].key);
+		struct op op = { .kind = OP_DEL_ELEM, .set = set,
+				 .family = set_spec(set)->family, .name = set_spec(set)->name,
+				 .elem = &have->elem[i] };
+
+		if (want && !elem_same(want, &have->elem[i]))
+			r = ops_add(ops, &op);
+	}
+	return r;
+}
+
+static int plan_all_sets(const struct ruleset *desired, const struct ruleset *actual,
+			 const bool *made_anew, struct ops *ops)
+{
+	static const struct elems none;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < SET_MAX; i++) {
+		const struct elems *have = made_anew && made_anew[i] ? &none : &actual->sets[i];
+		enum set_id set = (enum set_id)i;
+
+		r = desired->keep[i] ? plan_set_keep(set, desired, have, ops)
+				     : plan_set(set, &desired->sets[i], have, true, ops);
+		if (r >= 0)
+			r = plan_set(set, &desired->sets[i], have, false, ops);
+	}
+	return r;
+}
+
+static int plan_rules(struct planner *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < p->skeleton->chains_n; i++) {
+		const struct chain *chain = &p->skeleton->chains[i];
+
+		for (size_t j = 0; r >= 0 && p->chain_stale[i] && j < chain->rules_n; j++)
+			r = add(p, (struct op){ .kind = OP_ADD_RULE, .family = chain->family,
+						.name = chain->name, .chain = chain,
+						.rule = &chain->rules[j] });
+	}
+	return r;
+}
+
+int plan_make(const struct skeleton *skeleton, const struct ruleset *desired,
+	      const struct live *live, struct ops *ret_ops)
+{
+	_cleanup_(ops_done) struct ops ops = { 0 };
+	struct planner p = { .skeleton = skeleton, .desired = desired, .live = live, .ops = &ops };
+	int r = judge_chains(&p);
+
+	for (size_t family = 0; r >= 0 && family < FAMILY_MAX; family++)
+		if (!live->table[family])
+			r = add(&p, (struct op){ .kind = OP_ADD_TABLE,
+						 .family = (enum family)family });
+	if (r >= 0)
+		r = plan_flush(&p);
+	if (r >= 0)
+		r = plan_delete(&p);
+	if (r >= 0)
+		r = plan_objects(&p);
+	if (r >= 0)
+		r = plan_all_sets(desired, live->elements, live->set_differs, &ops);
+	if (r >= 0)
+		r = plan_rules(&p);
+	if (r < 0)
+		return r;
+	*ret_ops = ops;
+	ops = (struct ops){ 0 };
+	return 0;
+}
+
+int plan_elements(const struct ruleset *desired, const struct ruleset *actual, struct ops *ret_ops)
+{
+	_cleanup_(ops_done) struct ops ops = { 0 };
+	int r = plan_all_sets(desired, actual, NULL, &ops);
+
+	if (r < 0)
+		return r;
+	*ret_ops = ops;
+	ops = (struct ops){ 0 };
+	return 0;
+}
+
+int plan_remove(const struct live *live, struct ops *ret_ops)
+{
+	_cleanup_(ops_done) struct ops ops = { 0 };
+	int r = 0;
+
+	for (size_t family = 0; r >= 0 && family < FAMILY_MAX; family++)
+		if (live->table[family])
+			r = ops_add(&ops, &(struct op){ .kind = OP_DEL_TABLE,
+							.family = (enum family)family });
+	if (r < 0)
+		return r;
+	*ret_ops = ops;
+	ops = (struct ops){ 0 };
+	return 0;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Constructors that make a rule in C read like its nft text. Each returns one statement; RULE()
+ * appends a rule made of them to a chain.
+ */
+#pragma once
+
+#include <assert.h>
+
+#include "jobfence/ruleset.h"
+
+#define RULE(chain, reason, ...)                                                                   \
+	do {                                                                                       \
+		const struct stmt _stmts[] = { __VA_ARGS__ };                                      \
+		static_assert(ARRAY_SIZE(_stmts) <= RULE_STMTS_MAX, "too many statements");        \
+		chain_rule((chain), (reason), _stmts, ARRAY_SIZE(_stmts));                         \
+	} while (0)
+
+/* fields @set */
+#define IN(set_id_, ...)                                                                           \
+	((struct stmt){ .kind = STMT_LOOKUP, .set = (set_id_), .fields = { __VA_ARGS__ },          \
+			.fields_n = ARRAY_SIZE(((enum field[]){ __VA_ARGS__ })) })
+/* fields != @set: aborts the rule when a field cannot be read, so never the only deny */
+#define NOT_IN(set_id_, ...)                                                                       \
+	((struct stmt){ .kind = STMT_LOOKUP, .negate = true, .set = (set_id_),                     \
+			.fields = { __VA_ARGS__ },                                                 \
+			.fields_n = ARRAY_SIZE(((enum field[]){ __VA_ARGS__ })) })
+#define EQ(field_, value_)                                                                         \
+	((struct stmt){ .kind = STMT_CMP, .fields = { field_ }, .fields_n = 1, .value = (value_) })
+#define NE(field_, value_)                                                                         \
+	((struct stmt){ .kind = STMT_CMP, .negate = true, .fields = { field_ }, .fields_n = 1,     \
+			.value = (value_) })
+#define NAMED(field_, name_)                                                                       \
+	((struct stmt){ .kind = STMT_CMP_NAME, .fields = { field_ }, .fields_n = 1,                \
+			.name = (name_) })
+#define NOT_NAMED(field_, name_)                                                                   \
+	((struct stmt){ .kind = STMT_CMP_NAME, .negate = true, .fields = { field_ },               \
+			.fields_n = 1, .name = (name_) })
+/* field & mask == value */
+#define BITS(field_, mask_, value_)                                                                \
+	((struct stmt){ .kind = STMT_BITS, .fields = { field_ }, .fields_n = 1, .mask = (mask_),   \
+			.value = (value_) })
+/* mark set mark | bit, mark set mark & ~bit */
+#define SET_BIT(field_, bit_)                                                                      \
+	((struct stmt){ .kind = STMT_MARK_SET, .fields = { field_ }, .fields_n = 1,                \
+			.mask = ~(bit_), .value = (bit_) })
+#define CLEAR_BIT(field_, bit_)                                                                    \
+	((struct stmt){ .kind = STMT_MARK_SET, .fields = { field_ }, .fields_n = 1,                \
+			.mask = ~(bit_), .value = 0 })
+#define COUNT(name_) ((struct stmt){ .kind = STMT_COUNTER, .name = (name_) })
+#define ACCEPT ((struct stmt){ .kind = STMT_VERDICT, .verdict = VERDICT_ACCEPT })
+#define DROP ((struct stmt){ .kind = STMT_VERDICT, .verdict = VERDICT_DROP })
+#define RETURN ((struct stmt){ .kind = STMT_VERDICT, .verdict = VERDICT_RETURN })
+#define JUMP(name_) ((struct stmt){ .kind = STMT_VERDICT, .verdict = VERDICT_JUMP, .name = (name_) })
+#define GOTO(name_) ((struct stmt){ .kind = STMT_VERDICT, .verdict = VERDICT_GOTO, .name = (name_) })
+#define RESET ((struct stmt){ .kind = STMT_REJECT, .reject = REJECT_TCP_RESET })
+#define PROHIBIT ((struct stmt){ .kind = STMT_REJECT, .reject = REJECT_ADMIN_PROHIBITED })
+
+#define REPLY EQ(F_CT_DIRECTION, 1)
+#define ORIGINAL EQ(F_CT_DIRECTION, 0)
+/* tcp flags syn / syn,ack: the packet that opens a connection, whatever conntrack takes it for */
+#define BARE_SYN BITS(F_TCP_FLAGS, 0x12, 0x02)
+#define TO_LOCAL EQ(F_FIB_DADDR_TYPE, 2 /* RTN_LOCAL */)
+
+struct chain *skeleton_chain(struct skeleton *skeleton, enum family family, const char *name,
+			     const char *why);
+struct chain *skeleton_base_chain(struct skeleton *skeleton, enum family family, const char *name,
+				  uint32_t hook, int32_t priority);
+void chain_rule(struct chain *chain, const char *why, const struct stmt *stmts, size_t n);
+
+/* The parts of the skeleton, in the order of the listing. */
+void skeleton_inet_bridges(struct skeleton *skeleton);
+void skeleton_inet_output(struct skeleton *skeleton);
+void skeleton_inet_input(struct skeleton *skeleton);
+void skeleton_bridge(struct skeleton *skeleton);

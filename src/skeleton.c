@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The fixed part of the ruleset: chains and rules, put together from what the host is (cgroup
+ * levels, kernel features) and what the mode is. No container ever adds a rule here. Every rule
+ * carries its nft text in the comment above it; rulesets/ holds the same as text.
+ *
+ * All base chains have policy accept and say "drop" or "reject" themselves: a chain's policy counts
+ * only after a transaction is over, a rule's verdict at once. An accept here ends jobfence's own
+ * chain and nothing else; whatever the host's other rules deny stays denied.
+ */
+#include "skeleton-internal.h"
+
+#include <string.h>
+
+static const struct counter_spec counters[] = {
+	{ FAMILY_INET, "spoofed", "packets of a bridge job whose source is not behind its bridge" },
+	{ FAMILY_INET, "job_to_host", "bridge job to an address of the host" },
+	{ FAMILY_INET, "job_to_bystander", "bridge job to a bystander" },
+	{ FAMILY_INET, "to_job", "LAN, another bridge or a bystander to bridge job" },
+	{ FAMILY_INET, "host_job_to_host_api", "host job to shim or DCGM exporter" },
+	{ FAMILY_INET, "host_job_forged", "host job's raw packets made to look like replies" },
+	{ FAMILY_INET, "host_job_to_published", "host job to a port published for another job" },
+	{ FAMILY_INET, "host_job_to_bridge", "host job to a bridge job" },
+	{ FAMILY_INET, "host_job_quarantined", "a quarantined job to anything" },
+	{ FAMILY_INET, "host_job_to_runner", "host job to another job's runner or sshd" },
+	{ FAMILY_INET, "outside_to_host_api", "LAN to shim or DCGM exporter" },
+	{ FAMILY_INET, "outside_to_runner", "LAN to a host job's runner" },
+	{ FAMILY_INET, "outside_to_published", "LAN to a port published for a job" },
+	{ FAMILY_INET, "shadow_listener", "host to a job that listens on a host API's port" },
+	{ FAMILY_INET, "loopback_forged", "frames put on lo that no socket of the host sent" },
+	{ FAMILY_INET, "to_quarantined", "anyone but the host to a quarantined job" },
+	{ FAMILY_BRIDGE, "job_to_neighbour", "frames between ports of one bridge" },
+	{ FAMILY_BRIDGE, "job_spoofed", "frames of a job with an address that is not its own" },
+	{ FAMILY_BRIDGE, "stale_bystander", "packets for a bystander whose address a job has now" },
+};
+
+struct chain *skeleton_chain(struct skeleton *skeleton, enum family family, const char *name,
+			     const char *why)
+{
+	assert(skeleton->chains_n < CHAINS_MAX);
+	struct chain *chain = &skeleton->chains[skeleton->chains_n++];
+
+	*chain = (struct chain){ .family = family, .name = name, .why = why };
+	return chain;
+}
+
+struct chain *skeleton_base_chain(struct skeleton *skeleton, enum family family, const char *name,
+				  uint32_t hook, int32_t priority)
+{
+	struct chain *chain = skeleton_chain(skeleton, family, name, NULL);
+
+	chain->base = true;
+	chain->hook = hook;
+	chain->priority = priority;
+	return chain;
+}
+
+void chain_rule(struct chain *chain, const char *why, const struct stmt *stmts, size_t n)
+{
+	assert(chain->rules_n < CHAIN_RULES_MAX);
+	struct rule *rule = &chain->rules[chain->rules_n++];
+
+	*rule = (struct rule){ .why = why };
+	memcpy(rule->stmts, stmts, n * sizeof(*stmts));
+}
+
+void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_skeleton)
+{
+	*ret_skeleton = (struct skeleton){
+		.params = *params,
+		.counters = counters,
+		.counters_n = ARRAY_SIZE(counters),
+	};
+	skeleton_inet_bridges(ret_skeleton);
+	skeleton_inet_output(ret_skeleton);
+	skeleton_inet_input(ret_skeleton);
+	skeleton_bridge(ret_skeleton);
+}

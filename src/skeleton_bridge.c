@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rules for containers on bridges: what they may send (prerouting), what may be sent to them
+ * (forward, postrouting), and what crosses between ports of one bridge (table bridge).
+ *
+ * The source is judged in prerouting, before anyone's NAT or mark: there the mark that the bridge
+ * family gave to a bystander's port is read and taken off again, so that routing and other rules
+ * never see it. A packet from a guarded bridge without that mark is a job's.
+ */
+#include "skeleton-internal.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter_bridge.h>
+#include <linux/netfilter_ipv4.h>
+
+#define ND_SOLICIT 135
+#define ND_ADVERT 136
+#define RTN_UNICAST_ 1
+#define RTN_BROADCAST_ 3
+#define RTN_MULTICAST_ 5
+#define ETHERTYPE_IP_ 0x0800
+#define ETHERTYPE_ARP_ 0x0806
+#define ETHERTYPE_IPV6_ 0x86dd
+
+/* iifname @guarded_bridges jump TARGET
+ * iifname "br-*" meta iifkind "bridge" iifname != @spared_bridges jump TARGET */
+static void from_guarded(struct chain *chain, const char *target)
+{
+	RULE(chain, NULL, IN(SET_GUARDED_BRIDGES, F_IIFNAME), JUMP(target));
+	RULE(chain, "a bridge that Docker made and nobody named yet", NAMED(F_IIFNAME, "br-*"),
+	     NAMED(F_IIFKIND, "bridge"), NOT_IN(SET_SPARED_BRIDGES, F_IIFNAME), JUMP(target));
+}
+
+/* oifname @guarded_bridges jump TARGET
+ * oifname "br-*" meta oifkind "bridge" oifname != @spared_bridges jump TARGET */
+static void to_guarded(struct chain *chain, const char *target)
+{
+	RULE(chain, NULL, IN(SET_GUARDED_BRIDGES, F_OIFNAME), JUMP(target));
+	RULE(chain, NULL, NAMED(F_OIFNAME, "br-*"), NAMED(F_OIFKIND, "bridge"),
+	     NOT_IN(SET_SPARED_BRIDGES, F_OIFNAME), JUMP(target));
+}
+
+/* Marks what goes to a bystander, so that the bridge family can see that it gets to its port. */
+static void to_bystander(struct chain *chain, uint32_t mark)
+{
+	/* ip daddr @bystanders4 meta mark set meta mark | BYSTANDER accept */
+	RULE(chain, "checked against the port in table bridge", IN(SET_BYSTANDERS4, F_IP_DADDR),
+	     SET_BIT(F_MARK, mark), ACCEPT);
+	/* ip6 daddr @bystanders6 meta mark set meta mark | BYSTANDER accept */
+	RULE(chain, NULL, IN(SET_BYSTANDERS6, F_IP6_DADDR), SET_BIT(F_MARK, mark), ACCEPT);
+}
+
+/* Neighbour discovery is untracked. A router never forwards it: the hop limit says so. */
+static void neighbour_discovery(struct chain *chain)
+{
+	/* icmpv6 type nd-neighbor-solicit ip6 hoplimit 255 accept */
+	RULE(chain, NULL, EQ(F_ICMPV6_TYPE, ND_SOLICIT), EQ(F_IP6_HOPLIMIT, 255), ACCEPT);
+	/* icmpv6 type nd-neighbor-advert ip6 hoplimit 255 accept */
+	RULE(chain, NULL, EQ(F_ICMPV6_TYPE, ND_ADVERT), EQ(F_IP6_HOPLIMIT, 255), ACCEPT);
+}
+
+static void from_bridge(struct skeleton *skeleton)
+{
+	uint32_t mark = skeleton->params.mark_bystander;
+	struct chain *chain;
+
+	chain = skeleton_chain(skeleton, FAMILY_INET, "from_bridge",
+			       "what containers on a guarded bridge send");
+	/* meta mark & BYSTANDER == BYSTANDER meta mark set meta mark & ~BYSTANDER accept */
+	RULE(chain, "a bystander's port (table bridge): keeps all that it had",
+	     BITS(F_MARK, mark, mark), CLEAR_BIT(F_MARK, mark), ACCEPT);
+	neighbour_discovery(chain);
+	/* fib saddr . iif oif missing counter name "spoofed" drop */
+	RULE(chain, "a forged source would make conntrack take strangers for replies",
+	     EQ(F_FIB_SADDR_IIF, 0), COUNT("spoofed"), DROP);
+	/* fib daddr type != unicast goto from_bridge_to_host */
+	RULE(chain, "the host's addresses, broadcast and multicast", NE(F_FIB_DADDR_TYPE, RTN_UNICAST_),
+	     GOTO("from_bridge_to_host"));
+	/* ct direction reply counter name "to_job" goto refuse */
+	RULE(chain, "only the host opens connections to jobs: no one else gets an answer", REPLY,
+	     COUNT("to_job"), GOTO("refuse"));
+	/* ip daddr @bystanders4 counter name "job_to_bystander" goto refuse */
+	RULE(chain, NULL, IN(SET_BYSTANDERS4, F_IP_DADDR), COUNT("job_to_bystander"),
+	     GOTO("refuse"));
+	/* ip6 daddr @bystanders6 counter name "job_to_bystander" goto refuse */
+	RULE(chain, NULL, IN(SET_BYSTANDERS6, F_IP6_DADDR), COUNT("job_to_bystander"),
+	     GOTO("refuse"));
+	/* accept */
+	RULE(chain, "on to the internet; forward decides about other jobs", ACCEPT);
+
+	chain = skeleton_chain(skeleton, FAMILY_INET, "from_bridge_to_host",
+			       "a job answers the host and says nothing else to it");
+	/* tcp flags syn / syn,ack counter name "job_to_host" goto refuse */
+	RULE(chain, "a bare SYN is never a reply", BARE_SYN, COUNT("job_to_host"), GOTO("refuse"));
+	/* ct direction reply accept */
+	RULE(chain, NULL, REPLY, ACCEPT);
+	/* counter name "job_to_host" goto refuse */
+	RULE(chain, NULL, COUNT("job_to_host"), GOTO("refuse"));
+}
+
+static void to_bridge(struct skeleton *skeleton)
+{
+	struct chain *chain;
+
+	chain = skeleton_chain(skeleton, FAMILY_INET, "to_bridge",
+			       "what is routed to a guarded bridge (with br_netfilter: also bridged)");
+	to_bystander(chain, skeleton->params.mark_bystander);
+	neighbour_discovery(chain);
+	/* fib daddr type multicast accept */
+	RULE(chain, "between bystanders, seen here with br_netfilter only",
+	     EQ(F_FIB_DADDR_TYPE, RTN_MULTICAST_), ACCEPT);
+	/* fib daddr type broadcast accept */
+	RULE(chain, NULL, EQ(F_FIB_DADDR_TYPE, RTN_BROADCAST_), ACCEPT);
+	/* tcp flags syn / syn,ack counter name "to_job" goto refuse */
+	RULE(chain, "a bare SYN is never a reply", BARE_SYN, COUNT("to_job"), GOTO("refuse"));
+	/* iifname @guarded_bridges counter name "to_job" goto refuse */
+	RULE(chain, "job or bystander to job, whatever conntrack says",
+	     IN(SET_GUARDED_BRIDGES, F_IIFNAME), COUNT("to_job"), GOTO("refuse"));
+	/* ct direction reply accept */
+	RULE(chain, "answers from the internet", REPLY, ACCEPT);
+	/* counter name "to_job" goto refuse */
+	RULE(chain, NULL, COUNT("to_job"), GOTO("refuse"));
+}
+
+static void refuse(struct skeleton *skeleton)
+{
+	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "refuse",
+					     "the end of every deny path; counts it for the job");
+
+	/* iifname . ip saddr @jobs4   (no verdict: the element counts) */
+	RULE(chain, NULL, IN(SET_JOBS4, F_IIFNAME, F_IP_SADDR));
+	RULE(chain, NULL, IN(SET_JOBS6, F_IIFNAME, F_IP6_SADDR));
+	RULE(chain, NULL, IN(SET_JOBS4, F_OIFNAME, F_IP_DADDR));
+	RULE(chain, NULL, IN(SET_JOBS6, F_OIFNAME, F_IP6_DADDR));
+	/* tcp flags syn / syn,ack reject with tcp reset */
+	RULE(chain, NULL, BARE_SYN, RESET);
+	/* ct state established meta l4proto tcp reject with tcp reset */
+	RULE(chain, "was open before the fence: ends now",
+	     BITS(F_CT_STATE, 2 /* NF_CT_STATE_BIT(IP_CT_ESTABLISHED) */, 2), EQ(F_L4PROTO, 6),
+	     RESET);
+	/* meta l4proto tcp drop */
+	RULE(chain, "after conntrack -F this may be an allowed one: the other side repairs it",
+	     EQ(F_L4PROTO, 6), DROP);
+	/* reject with icmpx admin-prohibited */
+	RULE(chain, NULL, PROHIBIT);
+}
+
+void skeleton_inet_bridges(struct skeleton *skeleton)
+{
+	struct chain *chain;
+
+	/* type filter hook prerouting priority -190: behind conntrack (-200), before mangle and
+	 * NAT, so that addresses are those that the job wrote */
+	chain = skeleton_base_chain(skeleton, FAMILY_INET, "prerouting", NF_INET_PRE_ROUTING,
+				    NF_IP_PRI_CONNTRACK + 10);
+	from_guarded(chain, "from_bridge");
+	/* type filter hook forward priority filter - 10 */
+	chain = skeleton_base_chain(skeleton, FAMILY_INET, "forward", NF_INET_FORWARD,
+				    NF_IP_PRI_FILTER - 10);
+	to_guarded(chain, "to_bridge");
+	/* type filter hook postrouting priority srcnat - 10: where the route after DNAT is known */
+	chain = skeleton_base_chain(skeleton, FAMILY_INET, "postrouting", NF_INET_POST_ROUTING,
+				    NF_IP_PRI_NAT_SRC - 10);
+	to_guarded(chain, "dnat_to_bridge");
+
+	from_bridge(skeleton);
+	to_bridge(skeleton);
+
+	chain = skeleton_chain(skeleton, FAMILY_INET, "dnat_to_bridge",
+			       "a published port of the host, without the userland proxy");
+	/* ct mark & CONTAINER == 0 return */
+	RULE(chain, "not opened by a host job", BITS(F_CT_MARK, skeleton->params.mark_container, 0),
+	     RETURN);
+	/* ct direction reply return */
+	RULE(chain, NULL, REPLY, RETURN);
+	to_bystander(chain, skeleton->params.mark_bystander);
+	/* counter name "host_job_to_published" drop */
+	RULE(chain, NULL, COUNT("host_job_to_published"), DROP);
+
+	refuse(skeleton);
+}
+
+static void bindings(struct chain *chain)
+{
+	/* iifname @job_ports ether type ip iifname . ether saddr . ip saddr != @job_bindings4
+	 * counter name "job_spoofed" drop */
+	RULE(chain, NULL, IN(SET_JOB_PORTS, F_IIFNAME), EQ(F_ETHER_TYPE, ETHERTYPE_IP_),
+	     NOT_IN(SET_JOB_BINDINGS4, F_IIFNAME, F_ETHER_SADDR, F_IP_SADDR), COUNT("job_spoofed"),
+	     DROP);
+	/* iifname @job_ports ether type arp iifname . arp saddr ether . arp saddr ip !=
+	 * @job_bindings4 counter name "job_spoofed" drop */
+	RULE(chain, NULL, IN(SET_JOB_PORTS, F_IIFNAME), EQ(F_ETHER_TYPE, ETHERTYPE_ARP_),
+	     NOT_IN(SET_JOB_BINDINGS4, F_IIFNAME, F_ARP_SADDR_ETHER, F_ARP_SADDR_IP),
+	     COUNT("job_spoofed"), DROP);
+	/* iifname @job_ports ether type ip6 iifname . ether saddr . ip6 saddr != @job_bindings6
+	 * counter name "job_spoofed" drop */
+	RULE(chain, "the link-local address too; duplicate address detection goes unheard",
+	     IN(SET_JOB_PORTS, F_IIFNAME), EQ(F_ETHER_TYPE, ETHERTYPE_IPV6_),
+	     NOT_IN(SET_JOB_BINDINGS6, F_IIFNAME, F_ETHER_SADDR, F_IP6_SADDR),
+	     COUNT("job_spoofed"), DROP);
+}
+
+/* Which frames are between ports of a guarded bridge: by the bridge's name where the kernel can
+ * say it (NFT_BRIDGE_META), else every veth whose bridge is not known to be somebody else's. */
+static void bridge_forward(struct skeleton *skeleton)
+{
+	struct chain *chain = skeleton_base_chain(skeleton, FAMILY_BRIDGE, "forward", NF_BR_FORWARD,
+						  NF_BR_PRI_FILTER_BRIDGED + 190);
+
+	if (skeleton->params.bridge_meta) {
+		/* meta ibrname @guarded_bridges jump between_ports */
+		RULE(chain, NULL, IN(SET_BRIDGE_GUARDED, F_IBRNAME), JUMP("between_ports"));
+		/* meta ibrname "br-*" meta ibrname != @spared_bridges jump between_ports */
+		RULE(chain, NULL, NAMED(F_IBRNAME, "br-*"), NOT_IN(SET_BRIDGE_SPARED, F_IBRNAME),
+		     JUMP("between_ports"));
+	} else {
+		/* iifname @foreign_ports accept */
+		RULE(chain, NULL, IN(SET_FOREIGN_PORTS, F_IIFNAME), ACCEPT);
+		/* meta iifkind "veth" jump between_ports */
+		RULE(chain, NULL, NAMED(F_IIFKIND, "veth"), JUMP("between_ports"));
+		/* meta oifkind "veth" jump between_ports */
+		RULE(chain, NULL, NAMED(F_OIFKIND, "veth"), JUMP("between_ports"));
+	}
+	chain = skeleton_chain(skeleton, FAMILY_BRIDGE, "between_ports",
+			       "frames between two containers of one bridge");
+	/* iifname @bystander_ports oifname @bystander_ports accept */
+	RULE(chain, NULL, IN(SET_BYSTANDER_PORTS, F_IIFNAME), IN(SET_BYSTANDER_PORTS, F_OIFNAME),
+	     ACCEPT);
+	/* iifname @job_ports   (no verdict: the element counts) */
+	RULE(chain, NULL, IN(SET_JOB_PORTS, F_IIFNAME));
+	/* counter name "job_to_neighbour" drop */
+	RULE(chain, NULL, COUNT("job_to_neighbour"), DROP);
+}
+
+void skeleton_bridge(struct skeleton *skeleton)
+{
+	uint32_t mark = skeleton->params.mark_bystander;
+	struct chain *chain;
+
+	/* type filter hook prerouting priority dstnat - 10: before br_netfilter, whose inet
+	 * prerouting reads the mark */
+	chain = skeleton_base_chain(skeleton, FAMILY_BRIDGE, "prerouting", NF_BR_PRE_ROUTING,
+				    NF_BR_PRI_NAT_DST_BRIDGED - 10);
+	/* iifname @bystander_ports meta mark set meta mark | BYSTANDER */
+	RULE(chain, "read and taken off in inet prerouting", IN(SET_BYSTANDER_PORTS, F_IIFNAME),
+	     SET_BIT(F_MARK, mark));
+	bindings(chain);
+	bridge_forward(skeleton);
+	/* type filter hook output priority filter - 10 */
+	chain = skeleton_base_chain(skeleton, FAMILY_BRIDGE, "output", NF_BR_LOCAL_OUT,
+				    NF_BR_PRI_FILTER_BRIDGED + 190);
+	/* meta mark & BYSTANDER == BYSTANDER oifname != @bystander_ports
+	 * counter name "stale_bystander" drop */
+	RULE(chain, "a dead bystander's address opens nothing for the next container",
+	     BITS(F_MARK, mark, mark), NOT_IN(SET_BYSTANDER_PORTS, F_OIFNAME),
+	     COUNT("stale_bystander"), DROP);
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rules for containers on the host network, by the cgroup of the socket: what they may open
+ * (output) and who may reach what they listen on (input).
+ *
+ * Whatever has no socket (the kernel's own resets, time-wait acknowledgements) matches none of the
+ * cgroup rules and is never dropped by them. A cgroup that is not deep enough aborts its rule, so
+ * every deny is a positive match on the containers' parent, refined by exceptions before it.
+ */
+#include "skeleton-internal.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
+
+#include "jobfence/mode.h"
+
+/* socket cgroupv2 level P @container_slices VERDICT; with the systemd driver, where services share
+ * the parent: … socket cgroupv2 level C != @host_services VERDICT */
+static void from_containers(const struct skeleton *skeleton, struct chain *chain, const char *why,
+			    const char *counter, struct stmt verdict)
+{
+	struct stmt stmts[4];
+	size_t n = 0;
+
+	stmts[n++] = IN(SET_CONTAINER_SLICES, F_CGROUP_PARENT);
+	if (skeleton->params.shared_parent)
+		stmts[n++] = NOT_IN(SET_HOST_SERVICES, F_CGROUP_CONTAINER);
+	if (counter)
+		stmts[n++] = COUNT(counter);
+	stmts[n++] = verdict;
+	chain_rule(chain, why, stmts, n);
+}
+
+static bool forced_bridge(const struct skeleton *skeleton)
+{
+	return skeleton->params.mode == NETWORK_MODE_FORCED_BRIDGE;
+}
+
+static void output(struct skeleton *skeleton)
+{
+	uint32_t host = skeleton->params.mark_host;
+	/* type filter hook output priority mangle - 10: behind conntrack, before NAT, so that a
+	 * published port is still the port that was dialled */
+	struct chain *chain = skeleton_base_chain(skeleton, FAMILY_INET, "output",
+						  NF_INET_LOCAL_OUT, NF_IP_PRI_MANGLE - 10);
+
+	from_containers(skeleton, chain, NULL, NULL, JUMP("from_container"));
+	/* tcp dport @reserved_apis fib daddr type local ct direction original
+	 * ct mark set ct mark | HOST */
+	RULE(chain, "input wants to know that a socket of the host sent it",
+	     IN(SET_RESERVED_APIS, F_TCP_DPORT), TO_LOCAL, ORIGINAL, SET_BIT(F_CT_MARK, host));
+}
+
+static void from_container(struct skeleton *skeleton)
+{
+	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "from_container",
+					     "what sockets of containers on the host network send");
+
+	/* socket cgroupv2 level C @bystander_cgroups return */
+	RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
+	/* tcp dport @host_apis fib daddr type local counter name "host_job_to_host_api"
+	 * goto refuse_host_job */
+	RULE(chain, "in any direction: conntrack can be lied to", IN(SET_HOST_APIS, F_TCP_DPORT),
+	     TO_LOCAL, COUNT("host_job_to_host_api"), GOTO("refuse_host_job"));
+	/* tcp sport @host_apis fib daddr type local ct direction reply
+	 * counter name "host_job_forged" drop */
+	RULE(chain, "an answer in the shim's place", IN(SET_HOST_APIS, F_TCP_SPORT), TO_LOCAL,
+	     REPLY, COUNT("host_job_forged"), DROP);
+	/* tcp flags syn / syn,ack ct direction reply counter name "host_job_forged" drop */
+	RULE(chain, "a bare SYN is never a reply", BARE_SYN, REPLY, COUNT("host_job_forged"), DROP);
+	if (forced_bridge(skeleton)) {
+		/* socket cgroupv2 level C @fenced_cgroups goto fence */
+		RULE(chain, NULL, IN(SET_FENCED_CGROUPS, F_CGROUP_CONTAINER), GOTO("fence"));
+		/* goto quarantine */
+		RULE(chain, "mode 3 puts no job on the host network", GOTO("quarantine"));
+	} else {
+		/* socket cgroupv2 level C @quarantined_cgroups goto quarantine */
+		RULE(chain, NULL, IN(SET_QUARANTINED_CGROUPS, F_CGROUP_CONTAINER),
+		     GOTO("quarantine"));
+		/* goto fence */
+		RULE(chain, NULL, GOTO("fence"));
+	}
+}
+
+static void fence(struct skeleton *skeleton)
+{
+	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "fence",
+					     "a host job: all but dstack's ports and other jobs");
+
+	/* ct direction reply accept */
+	RULE(chain, NULL, REPLY, ACCEPT);
+	/* meta l4proto . ip daddr . th dport @published4 counter name "host_job_to_published"
+	 * goto refuse_host_job */
+	RULE(chain, NULL, IN(SET_PUBLISHED4, F_L4PROTO, F_IP_DADDR, F_TH_DPORT),
+	     COUNT("host_job_to_published"), GOTO("refuse_host_job"));
+	RULE(chain, NULL, IN(SET_PUBLISHED6, F_L4PROTO, F_IP6_DADDR, F_TH_DPORT),
+	     COUNT("host_job_to_published"), GOTO("refuse_host_job"));
+	/* meta l4proto . th dport @published_any fib daddr type local
+	 * counter name "host_job_to_published" goto refuse_host_job */
+	RULE(chain, NULL, IN(SET_PUBLISHED_ANY, F_L4PROTO, F_TH_DPORT), TO_LOCAL,
+	     COUNT("host_job_to_published"), GOTO("refuse_host_job"));
+	/* oifname @guarded_bridges goto fence_to_bridge, as in forward */
+	RULE(chain, NULL, IN(SET_GUARDED_BRIDGES, F_OIFNAME), GOTO("fence_to_bridge"));
+	RULE(chain, NULL, NAMED(F_OIFNAME, "br-*"), NAMED(F_OIFKIND, "bridge"),
+	     NOT_IN(SET_SPARED_BRIDGES, F_OIFNAME), GOTO("fence_to_bridge"));
+	/* fib daddr type != local accept */
+	RULE(chain, "LAN and internet", NE(F_FIB_DADDR_TYPE, 2), ACCEPT);
+	/* ct state untracked tcp dport @own_apis counter name "host_job_to_runner"
+	 * goto refuse_host_job */
+	RULE(chain, "without conntrack nobody could tell whose runner this is",
+	     BITS(F_CT_STATE, 0x40 /* NF_CT_STATE_UNTRACKED_BIT */, 0x40),
+	     IN(SET_OWN_APIS, F_TCP_DPORT), COUNT("host_job_to_runner"), GOTO("refuse_host_job"));
+	/* ct mark set ct mark | CONTAINER */
+	RULE(chain, "input and postrouting read it",
+	     SET_BIT(F_CT_MARK, skeleton->params.mark_container));
+	/* tcp dport @own_apis ct mark set socket cgroupv2 level C map @job_tags */
+	RULE(chain, "the tag of a known job; it holds the same bit", IN(SET_OWN_APIS, F_TCP_DPORT),
+	     (struct stmt){ .kind = STMT_CT_MARK_MAP, .fields = { F_CGROUP_CONTAINER },
+			    .fields_n = 1, .set = SET_JOB_TAGS });
+	/* accept */
+	RULE(chain, NULL, ACCEPT);
+
+	chain = skeleton_chain(skeleton, FAMILY_INET, "fence_to_bridge", NULL);
+	/* ip daddr @bystanders4 meta mark set meta mark | BYSTANDER accept */
+	RULE(chain, NULL, IN(SET_BYSTANDERS4, F_IP_DADDR),
+	     SET_BIT(F_MARK, skeleton->params.mark_bystander), ACCEPT);
+	/* ip6 daddr @bystanders6 meta mark set meta mark | BYSTANDER accept */
+	RULE(chain, NULL, IN(SET_BYSTANDERS6, F_IP6_DADDR),
+	     SET_BIT(F_MARK, skeleton->params.mark_bystander), ACCEPT);
+	/* counter name "host_job_to_bridge" goto refuse_host_job */
+	RULE(chain, NULL, COUNT("host_job_to_bridge"), GOTO("refuse_host_job"));
+}
+
+static void quarantine(struct skeleton *skeleton)
+{
+	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "quarantine",
+					     "answers the host and originates nothing");
+
+	/* ct direction reply fib daddr type local accept */
+	RULE(chain, NULL, REPLY, TO_LOCAL, ACCEPT);
+	/* counter name "host_job_quarantined" goto refuse_host_job */
+	RULE(chain, NULL, COUNT("host_job_quarantined"), GOTO("refuse_host_job"));
+
+	chain = skeleton_chain(skeleton, FAMILY_INET, "refuse_host_job", NULL);
+	/* socket cgroupv2 level C @host_jobs   (no verdict: the element counts) */
+	RULE(chain, NULL, IN(SET_HOST_JOBS, F_CGROUP_CONTAINER));
+	/* goto refuse */
+	RULE(chain, NULL, GOTO("refuse"));
+}
+
+void skeleton_inet_output(struct skeleton *skeleton)
+{
+	output(skeleton);
+	from_container(skeleton);
+	fence(skeleton);
+	quarantine(skeleton);
+}
+
+static void to_host_api(struct skeleton *skeleton)
+{
+	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "to_host_api",
+					     "to port 10997 or 10998, whoever listens there");
+
+	/* tcp flags syn / syn,ack ct direction reply counter name "loopback_forged" drop */
+	RULE(chain, "a bare SYN is never a reply", BARE_SYN, REPLY, COUNT("loopback_forged"), DROP);
+	/* ct direction reply return */
+	RULE(chain, "a job's own connection from that port", REPLY, RETURN);
+	/* iifname != "lo" counter name "outside_to_host_api" goto refuse */
+	RULE(chain, NULL, NOT_NAMED(F_IIFNAME, "lo"), COUNT("outside_to_host_api"),
+	     GOTO("refuse"));
+	/* socket cgroupv2 level C @bystander_cgroups return */
+	RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
+	from_containers(skeleton, chain, "a job that listens in the shim's place",
+			"shadow_listener", GOTO("refuse"));
+	/* ct mark & HOST == 0 counter name "loopback_forged" drop */
+	RULE(chain, "put on lo by a packet socket: never passed output",
+	     BITS(F_CT_MARK, skeleton->params.mark_host, 0), COUNT("loopback_forged"), DROP);
+}
+
+static void to_own_api(struct skeleton *skeleton)
+{
+	uint32_t container = skeleton->params.mark_container;
+	uint32_t host = skeleton->params.mark_host;
+	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "to_own_api",
+					     "to a runner's or sshd's port on the host network");
+
+	/* tcp flags syn / syn,ack ct direction reply counter name "loopback_forged" drop */
+	RULE(chain, NULL, BARE_SYN, REPLY, COUNT("loopback_forged"), DROP);
+	/* ct direction reply return */
+	RULE(chain, NULL, REPLY, RETURN);
+	/* socket cgroupv2 level C @bystander_cgroups return */
+	RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
+	/* iifname != "lo" tcp dport != RUNNER return */
+	RULE(chain, "nodes of a run reach each other's sshd", NOT_NAMED(F_IIFNAME, "lo"),
+	     NE(F_TCP_DPORT, skeleton->params.runner_port), RETURN);
+	/* iifname != "lo" goto outside_to_runner */
+	RULE(chain, NULL, NOT_NAMED(F_IIFNAME, "lo"), GOTO("outside_to_runner"));
+	/* ct mark & (HOST | CONTAINER) == 0 counter name "loopback_forged" drop */
+	RULE(chain, "put on lo by a packet socket: never passed output",
+	     BITS(F_CT_MARK, host | container, 0), COUNT("loopback_forged"), DROP);
+	/* ct mark & CONTAINER == 0 return */
+	RULE(chain, "the host: the server's tunnel", BITS(F_CT_MARK, container, 0), RETURN);
+	/* ct mark . socket cgroupv2 level C @own return */
+	RULE(chain, "a job and its own runner", IN(SET_OWN, F_CT_MARK, F_CGROUP_CONTAINER), RETURN);
+	from_containers(skeleton, chain, NULL, "host_job_to_runner", GOTO("refuse"));
+
+	chain = skeleton_chain(skeleton, FAMILY_INET, "outside_to_runner", NULL);
+	from_containers(skeleton, chain, "an old runner listens on every address",
+			"outside_to_runner", GOTO("refuse"));
+}
+
+/* Who is quarantined, seen from the listening socket. */
+static void input_quarantine(struct skeleton *skeleton, struct chain *chain)
+{
+	if (forced_bridge(skeleton))
+		from_containers(skeleton, chain, NULL, NULL, JUMP("to_container"));
+	else
+		/* socket cgroupv2 level C @quarantined_cgroups jump to_quarantined */
+		RULE(chain, NULL, IN(SET_QUARANTINED_CGROUPS, F_CGROUP_CONTAINER),
+		     JUMP("to_quarantined"));
+}
+
+static void to_quarantined(struct skeleton *skeleton)
+{
+	uint32_t container = skeleton->params.mark_container;
+	struct chain *chain;
+
+	if (forced_bridge(skeleton)) {
+		chain = skeleton_chain(skeleton, FAMILY_INET, "to_container", NULL);
+		/* socket cgroupv2 level C @bystander_cgroups return */
+		RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
+		/* socket cgroupv2 level C @fenced_cgroups return */
+		RULE(chain, NULL, IN(SET_FENCED_CGROUPS, F_CGROUP_CONTAINER), RETURN);
+		/* goto to_quarantined */
+		RULE(chain, NULL, GOTO("to_quarantined"));
+	}
+	chain = skeleton_chain(skeleton, FAMILY_INET, "to_quarantined",
+			       "only processes of the host reach it");
+	/* iifname != "lo" counter name "to_quarantined" goto refuse */
+	RULE(chain, NULL, NOT_NAMED(F_IIFNAME, "lo"), COUNT("to_quarantined"), GOTO("refuse"));
+	/* ct mark & CONTAINER == CONTAINER counter name "to_quarantined" goto refuse */
+	RULE(chain, NULL, BITS(F_CT_MARK, container, container), COUNT("to_quarantined"),
+	     GOTO("refuse"));
+}
+
+void skeleton_inet_input(struct skeleton *skeleton)
+{
+	uint32_t container = skeleton->params.mark_container;
+	/* type filter hook input priority filter - 10 */
+	struct chain *chain = skeleton_base_chain(skeleton, FAMILY_INET, "input", NF_INET_LOCAL_IN,
+						  NF_IP_PRI_FILTER - 10);
+
+	/* tcp dport @host_apis jump to_host_api */
+	RULE(chain, NULL, IN(SET_HOST_APIS, F_TCP_DPORT), JUMP("to_host_api"));
+	/* tcp dport @own_apis jump to_own_api */
+	RULE(chain, NULL, IN(SET_OWN_APIS, F_TCP_DPORT), JUMP("to_own_api"));
+	input_quarantine(skeleton, chain);
+	/* iifname != "lo" goto from_outside */
+	RULE(chain, NULL, NOT_NAMED(F_IIFNAME, "lo"), GOTO("from_outside"));
+	/* ct mark & CONTAINER == CONTAINER ct direction original
+	 * socket cgroupv2 level E @engine_cgroups goto to_docker_proxy */
+	RULE(chain, "a port that was published a moment ago and is in no set yet",
+	     BITS(F_CT_MARK, container, container), ORIGINAL,
+	     IN(SET_ENGINE_CGROUPS, F_CGROUP_ENGINE), GOTO("to_docker_proxy"));
+
+	to_host_api(skeleton);
+	to_own_api(skeleton);
+	to_quarantined(skeleton);
+
+	chain = skeleton_chain(skeleton, FAMILY_INET, "from_outside", NULL);
+	/* ct direction reply return */
+	RULE(chain, NULL, REPLY, RETURN);
+	/* meta l4proto . ip daddr . th dport @published4 counter name "outside_to_published"
+	 * goto refuse */
+	RULE(chain, NULL, IN(SET_PUBLISHED4, F_L4PROTO, F_IP_DADDR, F_TH_DPORT),
+	     COUNT("outside_to_published"), GOTO("refuse"));
+	RULE(chain, NULL, IN(SET_PUBLISHED6, F_L4PROTO, F_IP6_DADDR, F_TH_DPORT),
+	     COUNT("outside_to_published"), GOTO("refuse"));
+	/* meta l4proto . th dport @published_any counter name "outside_to_published" goto refuse */
+	RULE(chain, NULL, IN(SET_PUBLISHED_ANY, F_L4PROTO, F_TH_DPORT),
+	     COUNT("outside_to_published"), GOTO("refuse"));
+
+	chain = skeleton_chain(skeleton, FAMILY_INET, "to_docker_proxy", NULL);
+	/* meta l4proto . th dport @bystander_published return */
+	RULE(chain, NULL, IN(SET_BYSTANDER_PUBLISHED, F_L4PROTO, F_TH_DPORT), RETURN);
+	/* counter name "host_job_to_published" goto refuse */
+	RULE(chain, NULL, COUNT("host_job_to_published"), GOTO("refuse"));
+}
