@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Packets made by hand for the attack tools: IPv4 or IPv6 with TCP or UDP, with a right or a
+ * deliberately wrong checksum, sent past the kernel's own sockets.
+ */
+#pragma once
+
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
+
+#include "../host/tools/tool.h"
+
+#define PACKET_MAX 1514
+
+struct segment {
+	union endpoint from, to;
+	uint32_t seq, ack;
+	uint8_t flags; /* TH_SYN … */
+	bool bad_checksum;
+	const void *data;
+	size_t data_n;
+};
+
+static inline uint32_t checksum_add(uint32_t sum, const void *data, size_t size)
+{
+	const uint8_t *bytes = data;
+
+	for (size_t i = 0; i + 1 < size; i += 2)
+		sum += (uint32_t)bytes[i] << 8 | bytes[i + 1];
+	if (size & 1)
+		sum += (uint32_t)bytes[size - 1] << 8;
+	return sum;
+}
+
+static inline uint16_t checksum_end(uint32_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return htons((uint16_t)~sum);
+}
+
+static inline uint32_t pseudo_header(const struct segment *segment, uint8_t protocol, size_t size)
+{
+	uint32_t sum = protocol + (uint32_t)size;
+
+	if (segment->from.sa.sa_family == AF_INET) {
+		sum = checksum_add(sum, &segment->from.in.sin_addr, 4);
+		return checksum_add(sum, &segment->to.in.sin_addr, 4);
+	}
+	sum = checksum_add(sum, &segment->from.in6.sin6_addr, 16);
+	return checksum_add(sum, &segment->to.in6.sin6_addr, 16);
+}
+
+/* Writes the IP header for @size bytes of payload. Returns its length. */
+static inline size_t put_ip(uint8_t *packet, const struct segment *segment, uint8_t protocol,
+			    size_t size)
+{
+	struct iphdr four = { .version = 4, .ihl = 5, .ttl = 64, .protocol = protocol };
+	struct ip6_hdr six = { .ip6_nxt = protocol, .ip6_hops = 64 };
+
+	if (segment->from.sa.sa_family == AF_INET) {
+		four.tot_len = htons((uint16_t)(sizeof(four) + size));
+		four.id = htons((uint16_t)rand());
+		four.saddr = segment->from.in.sin_addr.s_addr;
+		four.daddr = segment->to.in.sin_addr.s_addr;
+		four.check = checksum_end(checksum_add(0, &four, sizeof(four)));
+		memcpy(packet, &four, sizeof(four));
+		return sizeof(four);
+	}
+	six.ip6_vfc = 6 << 4;
+	six.ip6_plen = htons((uint16_t)size);
+	six.ip6_src = segment->from.in6.sin6_addr;
+	six.ip6_dst = segment->to.in6.sin6_addr;
+	memcpy(packet, &six, sizeof(six));
+	return sizeof(six);
+}
+
+/* Returns the packet's length. */
+static inline size_t put_tcp(uint8_t *packet, const struct segment *segment)
+{
+	struct tcphdr tcp = { 0 };
+	size_t size = sizeof(tcp) + segment->data_n, at;
+	uint32_t sum;
+
+	tcp.th_sport = htons(endpoint_port(&segment->from));
+	tcp.th_dport = htons(endpoint_port(&segment->to));
+	tcp.th_seq = htonl(segment->seq);
+	tcp.th_ack = htonl(segment->ack);
+	tcp.th_off = 5;
+	tcp.th_flags = segment->flags;
+	tcp.th_win = htons(64240);
+	sum = checksum_add(pseudo_header(segment, IPPROTO_TCP, size), &tcp, sizeof(tcp));
+	tcp.th_sum = checksum_end(checksum_add(sum, segment->data, segment->data_n));
+	if (segment->bad_checksum)
+		tcp.th_sum ^= 0x5555;
+	at = put_ip(packet, segment, IPPROTO_TCP, size);
+	memcpy(packet + at, &tcp, sizeof(tcp));
+	if (segment->data_n)
+		memcpy(packet + at + sizeof(tcp), segment->data, segment->data_n);
+	return at + size;
+}
+
+static inline size_t put_udp(uint8_t *packet, const struct segment *segment)
+{
+	struct udphdr udp = { 0 };
+	size_t size = sizeof(udp) + segment->data_n, at;
+	uint32_t sum;
+
+	udp.source = htons(endpoint_port(&segment->from));
+	udp.dest = htons(endpoint_port(&segment->to));
+	udp.len = htons((uint16_t)size);
+	sum = checksum_add(pseudo_header(segment, IPPROTO_UDP, size), &udp, sizeof(udp));
+	udp.check = checksum_end(checksum_add(sum, segment->data, segment->data_n));
+	at = put_ip(packet, segment, IPPROTO_UDP, size);
+	memcpy(packet + at, &udp, sizeof(udp));
+	if (segment->data_n)
+		memcpy(packet + at + sizeof(udp), segment->data, segment->data_n);
+	return at + size;
+}
+
+/* A raw socket that takes whole packets of this family; the output hook sees what it sends. */
+static inline int raw_socket(int family)
+{
+	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+
+	if (fd < 0)
+		die(EXIT_BROKEN, "raw socket: %m (CAP_NET_RAW?)");
+	return fd;
+}
+
+static inline void raw_send(int fd, const struct segment *segment)
+{
+	uint8_t packet[PACKET_MAX];
+	size_t size = put_tcp(packet, segment);
+	union endpoint to = segment->to;
+
+	endpoint_set_port(&to, 0);
+	/* EPERM is a firewall's drop in the output hook: an answer, not a failure of the tool. */
+	if (sendto(fd, packet, size, 0, &to.sa, endpoint_len(&to)) < 0 && errno != EPERM)
+		die(EXIT_BROKEN, "raw send: %m");
+}
+
+/* A packet socket on @interface for all protocols. @type: SOCK_RAW, or SOCK_DGRAM (no Ethernet). */
+static inline int packet_socket(const char *interface, int type)
+{
+	struct sockaddr_ll addr = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
+	int fd = socket(AF_PACKET, type | SOCK_CLOEXEC, htons(ETH_P_ALL));
+
+	if (fd < 0)
+		die(EXIT_BROKEN, "packet socket: %m (CAP_NET_RAW?)");
+	addr.sll_ifindex = (int)if_nametoindex(interface);
+	if (!addr.sll_ifindex)
+		die(EXIT_USAGE, "no interface '%s'", interface);
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		die(EXIT_BROKEN, "%s: %m", interface);
+	return fd;
+}
+
+struct seen {
+	union endpoint from, to;
+	struct tcphdr tcp;
+};
+
+/* Reads IP and TCP out of @packet. Returns whether that is what it is. */
+static inline bool parse_tcp(const uint8_t *packet, size_t size, struct seen *seen)
+{
+	size_t at;
+
+	memset(seen, 0, sizeof(*seen));
+	if (size >= 20 && packet[0] >> 4 == 4 && packet[9] == IPPROTO_TCP) {
+		at = (packet[0] & 15) * 4u;
+		seen->from.sa.sa_family = seen->to.sa.sa_family = AF_INET;
+		memcpy(&seen->from.in.sin_addr, packet + 12, 4);
+		memcpy(&seen->to.in.sin_addr, packet + 16, 4);
+	} else if (size >= 40 && packet[0] >> 4 == 6 && packet[6] == IPPROTO_TCP) {
+		at = 40;
+		seen->from.sa.sa_family = seen->to.sa.sa_family = AF_INET6;
+		memcpy(&seen->from.in6.sin6_addr, packet + 8, 16);
+		memcpy(&seen->to.in6.sin6_addr, packet + 24, 16);
+	} else {
+		return false;
+	}
+	if (size < at + sizeof(seen->tcp))
+		return false;
+	memcpy(&seen->tcp, packet + at, sizeof(seen->tcp));
+	endpoint_set_port(&seen->from, ntohs(seen->tcp.th_sport));
+	endpoint_set_port(&seen->to, ntohs(seen->tcp.th_dport));
+	return true;
+}
+
+/* Receives one TCP packet sent on the interface. Returns false at the deadline. */
+static inline bool sniff_tcp(int fd, int64_t deadline, struct seen *ret_seen)
+{
+	uint8_t packet[65536];
+	struct sockaddr_ll from;
+	socklen_t len;
+	ssize_t n;
+
+	for (int64_t left = deadline - now_ms(); left > 0; left = deadline - now_ms()) {
+		struct timeval wait = { .tv_sec = left / 1000, .tv_usec = left % 1000 * 1000 };
+
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+		len = sizeof(from);
+		n = recvfrom(fd, packet, sizeof(packet), 0, (struct sockaddr *)&from, &len);
+		/* Each packet on lo is seen twice: count its way out only. */
+		if (n > 0 && from.sll_pkttype == PACKET_OUTGOING &&
+		    parse_tcp(packet, (size_t)n, ret_seen))
+			return true;
+	}
+	return false;
+}

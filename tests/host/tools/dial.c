@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * dial: judges one flow and says what happened to it in one word, so that a test can tell a refusal
+ * from a silence, and a server from another that answers in its place.
+ *
+ *   word            exit  meaning
+ *   open:<banner>      0  reached; the banner names who answered ("icmp" for a ping)
+ *   refused           10  RST to the SYN, or an ICMP port unreachable
+ *   timeout           11  no answer at all
+ *   unreach           12  ICMP unreachable or prohibited, no route, or refused locally (EPERM)
+ *   reset             13  a connection that stood was reset
+ *   open:<other>      14  reached, but not whom --expect names
+ *   closed            15  accepted, then closed without a banner (docker-proxy with a dead backend)
+ *   mute              16  accepted, and no banner before the deadline
+ */
+#include <getopt.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
+#include <poll.h>
+#include <signal.h>
+
+#include "tool.h"
+
+enum answer {
+	OPEN = 0,
+	REFUSED = 10,
+	TIMEOUT = 11,
+	UNREACH = 12,
+	RESET = 13,
+	OTHER = 14,
+	CLOSED = 15,
+	MUTE = 16,
+};
+
+struct options {
+	union endpoint to;
+	union endpoint from; /* sa_family 0: not given */
+	const char *expect;
+	int timeout_ms;
+	int every_ms;
+	bool udp, ping, hold;
+};
+
+static volatile sig_atomic_t told_to_stop;
+
+static void on_signal(int signo)
+{
+	(void)signo;
+	told_to_stop = 1;
+}
+
+static const char *answer_word(enum answer answer)
+{
+	switch (answer) {
+	case OPEN:
+	case OTHER:
+		return "open";
+	case REFUSED:
+		return "refused";
+	case TIMEOUT:
+		return "timeout";
+	case UNREACH:
+		return "unreach";
+	case RESET:
+		return "reset";
+	case CLOSED:
+		return "closed";
+	case MUTE:
+		return "mute";
+	}
+	return "?";
+}
+
+static enum answer say(enum answer answer)
+{
+	puts(answer_word(answer));
+	fflush(stdout);
+	return answer;
+}
+
+static enum answer say_open(const struct options *options, char *banner)
+{
+	banner[strcspn(banner, "\r\n")] = '\0';
+	printf("open:%s\n", banner);
+	fflush(stdout);
+	return options->expect && strcmp(options->expect, banner) ? OTHER : OPEN;
+}
+
+static enum answer judge_errno(int err)
+{
+	switch (err) {
+	case ECONNREFUSED:
+		return REFUSED;
+	case ETIMEDOUT:
+		return TIMEOUT;
+	case ECONNRESET:
+	case EPIPE:
+		return RESET;
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EACCES:
+	case EPERM:
+	case EPROTO:
+	case ENOPROTOOPT:
+		return UNREACH;
+	default:
+		die(EXIT_BROKEN, "%s", strerror(err));
+	}
+}
+
+static int open_socket(const struct options *options, int type, int protocol)
+{
+	int fd = socket(options->to.sa.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+	int one = 1;
+
+	if (fd < 0)
+		die(EXIT_BROKEN, "socket: %m");
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (options->from.sa.sa_family && bind(fd, &options->from.sa, endpoint_len(&options->from)))
+		die(EXIT_BROKEN, "bind: %m");
+	return fd;
+}
+
+/* Returns whether @events came before the deadline. */
+static bool wait_for(int fd, short events, int64_t deadline)
+{
+	struct pollfd pfd = { .fd = fd, .events = events };
+	int64_t left;
+
+	while (!told_to_stop && (left = deadline - now_ms()) > 0)
+		if (poll(&pfd, 1, (int)left) > 0)
+			return true;
+	return false;
+}
+
+/* Sends a line every so often and wants it back: says when and how the connection died. */
+static enum answer hold(const struct options *options, int fd)
+{
+	char line[32], buffer[4096];
+	unsigned int count = 0;
+
+	while (!told_to_stop) {
+		int64_t deadline = now_ms() + options->timeout_ms;
+		ssize_t n;
+
+		snprintf(line, sizeof(line), "ping %u\n", count);
+		if (send(fd, line, strlen(line), MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+			return say(judge_errno(errno));
+		if (!wait_for(fd, POLLIN, deadline))
+			return told_to_stop ? OPEN : say(TIMEOUT);
+		n = recv(fd, buffer, sizeof(buffer), 0);
+		if (n < 0)
+			return say(judge_errno(errno));
+		if (n == 0)
+			return say(CLOSED);
+		count++;
+		usleep((useconds_t)options->every_ms * 1000);
+	}
+	printf("held:%u\n", count);
+	return OPEN;
+}
+
+static enum answer dial_tcp(const struct options *options)
+{
+	int64_t deadline = now_ms() + options->timeout_ms;
+	int fd = open_socket(options, SOCK_STREAM, 0);
+	char banner[128];
+	socklen_t len = sizeof(int);
+	enum answer answer;
+	int err = 0;
+	ssize_t n;
+
+	if (connect(fd, &options->to.sa, endpoint_len(&options->to)) && errno != EINPROGRESS)
+		return say(judge_errno(errno));
+	if (!wait_for(fd, POLLOUT, deadline))
+		return say(TIMEOUT);
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	if (err)
+		return say(judge_errno(err));
+	if (!wait_for(fd, POLLIN, deadline))
+		return say(MUTE);
+	n = recv(fd, banner, sizeof(banner) - 1, 0);
+	if (n < 0)
+		return say(judge_errno(errno));
+	if (n == 0)
+		return say(CLOSED);
+	banner[n] = '\0';
+	answer = say_open(options, banner);
+	return options->hold && answer == OPEN ? hold(options, fd) : answer;
+}
+
+static enum answer dial_udp(const struct options *options)
+{
+	int64_t deadline = now_ms() + options->timeout_ms;
+	int fd = open_socket(options, SOCK_DGRAM, 0);
+	char banner[128];
+	ssize_t n;
+
+	if (connect(fd, &options->to.sa, endpoint_len(&options->to)))
+		return say(judge_errno(errno));
+	if (send(fd, "hello\n", 6, MSG_NOSIGNAL) < 0)
+		return say(judge_errno(errno));
+	if (!wait_for(fd, POLLIN, deadline))
+		return say(TIMEOUT);
+	n = recv(fd, banner, sizeof(banner) - 1, 0);
+	if (n < 0)
+		return say(judge_errno(errno));
+	banner[n] = '\0';
+	return say_open(options, banner);
+}
+
+static uint16_t icmp_checksum(const void *data, size_t size)
+{
+	const uint16_t *words = data;
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < size / 2; i++)
+		sum += words[i];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+static int send_echo(const struct options *options, int fd, uint16_t id)
+{
+	struct icmphdr four = { .type = ICMP_ECHO, .un.echo = { .id = id, .sequence = 1 } };
+	struct icmp6_hdr six = { .icmp6_type = ICMP6_ECHO_REQUEST };
+	bool is_four = options->to.sa.sa_family == AF_INET;
+	const void *data = is_four ? (const void *)&four : (const void *)&six;
+
+	four.checksum = icmp_checksum(&four, sizeof(four));
+	six.icmp6_dataun.icmp6_un_data16[0] = id; /* the kernel fills ICMPv6's checksum in */
+	return send(fd, data, is_four ? sizeof(four) : sizeof(six), MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* 1: our reply; 0: something else; -1: an error for this socket. */
+static int read_echo(const struct options *options, int fd, uint16_t id)
+{
+	unsigned char buffer[2048];
+	ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
+	size_t at = 0;
+
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -1;
+	if (options->to.sa.sa_family == AF_INET)
+		at = (buffer[0] & 15) * 4u;
+	if ((size_t)n < at + 8 || memcmp(buffer + at + 4, &id, 2))
+		return 0;
+	return buffer[at] == (at ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY);
+}
+
+static enum answer dial_ping(const struct options *options)
+{
+	bool four = options->to.sa.sa_family == AF_INET;
+	int64_t deadline = now_ms() + options->timeout_ms;
+	int fd = open_socket(options, SOCK_RAW, four ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+	uint16_t id = (uint16_t)(getpid() ^ now_ms());
+	char banner[] = "icmp";
+	int one = 1, r;
+
+	setsockopt(fd, four ? IPPROTO_IP : IPPROTO_IPV6, four ? IP_RECVERR : IPV6_RECVERR, &one,
+		   sizeof(one));
+	if (connect(fd, &options->to.sa, endpoint_len(&options->to)))
+		return say(judge_errno(errno));
+	r = send_echo(options, fd, id);
+	if (r)
+		return say(judge_errno(-r));
+	while (wait_for(fd, POLLIN, deadline)) {
+		r = read_echo(options, fd, id);
+		if (r < 0)
+			return say(errno == ECONNREFUSED ? UNREACH : judge_errno(errno));
+		if (r)
+			return say_open(options, banner);
+	}
+	return say(TIMEOUT);
+}
+
+static void parse_arguments(int argc, char **argv, struct options *options)
+{
+	static const struct option longs[] = {
+		{ "udp", no_argument, NULL, 'u' },
+		{ "ping", no_argument, NULL, 'i' },
+		{ "from", required_argument, NULL, 'f' },
+		{ "timeout", required_argument, NULL, 't' },
+		{ "hold", no_argument, NULL, 'h' },
+		{ "every", required_argument, NULL, 'n' },
+		{ "expect", required_argument, NULL, 'e' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt;
+
+	*options = (struct options){ .timeout_ms = 1000, .every_ms = 50 };
+	while ((opt = getopt_long(argc, argv, "uif:t:hn:e:", longs, NULL)) != -1) {
+		if (opt == 'u')
+			options->udp = true;
+		else if (opt == 'i')
+			options->ping = true;
+		else if (opt == 'f')
+			endpoint_parse(optarg, &options->from);
+		else if (opt == 't')
+			options->timeout_ms = (int)parse_number(optarg, 1, 600000);
+		else if (opt == 'h')
+			options->hold = true;
+		else if (opt == 'n')
+			options->every_ms = (int)parse_number(optarg, 0, 60000);
+		else if (opt == 'e')
+			options->expect = optarg;
+		else
+			exit(EXIT_USAGE);
+	}
+	if (optind + (options->ping ? 1 : 2) != argc)
+		die(EXIT_USAGE, "usage: dial [--udp] [--from ADDR:PORT] [--timeout MS] [--expect "
+				"BANNER]"
+				" [--hold [--every MS]] ADDR PORT | dial --ping ADDR");
+	endpoint_parse_addr(argv[optind], &options->to);
+	if (!options->ping)
+		endpoint_set_port(&options->to, (uint16_t)parse_number(argv[optind + 1], 1, 65535));
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	struct options options;
+
+	parse_arguments(argc, argv, &options);
+	if (options.hold) {
+		sigaction(SIGTERM, &action, NULL);
+		sigaction(SIGINT, &action, NULL);
+	}
+	if (options.ping)
+		return dial_ping(&options);
+	return options.udp ? dial_udp(&options) : dial_tcp(&options);
+}
