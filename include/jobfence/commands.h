@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The subcommands. Each takes what main.c parsed and returns the exit code of the process. All
+ * read the kernel and the engine afresh; none talks to a running daemon.
+ */
+#pragma once
+
+#include "jobfence/config.h"
+
+struct options {
+	const char *config_path; /* --config; NULL: the default */
+	const char *docker;      /* --docker; NULL */
+	const char *mode;        /* render --mode; NULL */
+	bool json;               /* --json */
+	bool verbose;            /* --verbose */
+};
+
+int command_run(const struct options *options);
+int command_status(const struct options *options);
+int command_verify(const struct options *options);
+int command_render(const struct options *options);
+int command_remove(const struct options *options);
+
+/* Loads the configuration for a command, logs and returns EXIT_CONFIG or EXIT_FAILURE if that
+ * fails, 0 if not. */
+int command_load_config(const struct options *options, struct config *ret_config,
+			struct config_origin *ret_origin);

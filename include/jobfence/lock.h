@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One daemon per network namespace: an flock on $RUNTIME_DIRECTORY/<inode of the namespace>.lock
+ * (systemd sets the variable; /run/jobfence without it). The file holds the daemon's pid.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "jobfence/diag.h"
+
+/* Takes the lock. Returns a descriptor to keep open, -EWOULDBLOCK (another daemon runs; @diag
+ * names its pid), or another -errno. */
+int lock_take(struct diag *diag);
+/* The pid of the daemon that holds the lock; 0: none. */
+pid_t lock_holder(void);

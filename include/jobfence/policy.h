@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From what is known of the host to what should be in the kernel. Pure: config and model in, sets
+ * of elements and one verdict per container out; no history, no I/O.
+ */
+#pragma once
+
+#include "jobfence/cgroup.h"
+#include "jobfence/classify.h"
+#include "jobfence/link.h"
+#include "jobfence/ruleset.h"
+
+/* What is known of the host at one moment. Borrowed from the sources that know it. */
+struct model {
+	const struct container *containers; /* sorted by id */
+	size_t containers_n;
+	const int *nsid;               /* per container: its namespace's id here, -1 unknown */
+	const uint64_t *cgroup_id;     /* per container: 0 unknown */
+	const struct network *networks; /* sorted by id */
+	size_t networks_n;
+	const struct link *links;      /* sorted by ifindex */
+	size_t links_n;
+	bool has_cgroups;              /* false: no cgroup v2 hierarchy; cgroups below is empty */
+	struct cgroup_view cgroups;
+	uint64_t engine_cgroup_id;     /* 0 unknown */
+	uint32_t engine_level;         /* its level; 2 while unknown */
+	bool bridge_meta;              /* the kernel has `meta ibrname` */
+	bool in_sync;                  /* the engine has told all; else what is in the kernel stays */
+};
+
+/* The numbers that the fixed rules depend on. */
+void policy_skeleton_params(const struct config *config, const struct model *model,
+			    struct skeleton_params *ret_params);
+
+/*
+ * The elements of all sets (sealed), and one verdict per container of the model, in its order.
+ * ret_verdicts may be NULL. Returns 0 or -ENOMEM.
+ */
+int policy_build(const struct config *config, const struct model *model,
+		 struct ruleset **ret_ruleset, struct verdict **ret_verdicts);
+
+/* "br-" and 12 hex digits: the name that Docker gives a bridge of its own. */
+bool policy_is_docker_bridge(const char *name);
+/* The device is guarded: configured, named by the engine, or of Docker's naming. */
+bool policy_is_guarded(const struct config *config, const struct model *model, const char *name);
+
