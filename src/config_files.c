@@ -124,12 +124,12 @@ static char *read_value(struct env_cursor *cursor)
 	return value;
 }
 
-#define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789"
-
 static bool is_variable_name(const char *name)
 {
-	return *name && !(*name >= '0' && *name <= '9') &&
-	       name[strspn(name, NAME_CHARACTERS)] == '\0';
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789_";
+
+	return *name && name[strspn(name, allowed)] == '\0';
 }
 
 /* Ends @key, of which @end is the '=' or the end of the line, at its last character. */

@@ -71,14 +71,11 @@ char *text_one_line(char *text)
 		uint32_t code = 0;
 		int length = text_utf8_decode(p, &code);
 
-		if (length < 0 || code < 0x20 || (code >= 0x7f && code <= 0x9f)) {
-			int bad = length < 0 ? 1 : length;
-
-			while (bad-- > 0)
-				*p++ = '?';
-			continue;
-		}
-		p += length;
+		/* What is left of a C1 character then is no UTF-8, and goes the same way. */
+		if (length < 0 || code < 0x20 || (code >= 0x7f && code <= 0x9f))
+			*p++ = '?';
+		else
+			p += length;
 	}
 	return text;
 }

@@ -533,6 +533,7 @@ static void test_shim_env(void **state)
 			      "DSTACK_DCGM_EXPORTER_HTTP_PORT=2\n"
 			      "export DSTACK_RUNNER_HTTP_PORT=99\n"
 			      "a line that systemd skips\n"
+			      "DSTACK_SHIM_HTTP_PORT\n"
 			      "DSTACK_RUNNER_HTTP_PORT='3'\n"
 			      "DSTACK_RUNNER_SSH_PORT=4\n"
 			      "DSTACK_RUNNER_SSH_PORT=5\n"
@@ -717,6 +718,7 @@ static void test_environment_file_syntax(void **state)
 		{ M "=\"a\\\"\\$\\`\\\\\\n\"\n", "a?$???n" },
 		{ M "=a # b\n", "a # b" },
 		{ M "=\"a\n", "a?" },
+		{ M "=\"a\\", "a?" },
 		{ M "=a\\", "a" },
 		{ "#" M "=b\n ; x\n" M "=a\n;" M "=c\n", "a" },
 		{ M "=a\n" M "=b\n", "b" },
