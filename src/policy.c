@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Puts the desired ruleset together: one verdict per container, then the elements that name, pair
+ * and open. It never makes a rule, and nothing here depends on what was before: the same model
+ * gives the same ruleset, also after a restart. What is not known opens nothing.
+ */
+#include "policy-internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+bool policy_is_docker_bridge(const char *name)
+{
+	if (strncmp(name, "br-", 3) != 0 || strlen(name) != 15)
+		return false;
+	return strspn(name + 3, "0123456789abcdef") == 12;
+}
+
+bool policy_is_guarded(const struct config *config, const struct model *model, const char *name)
+{
+	if (policy_is_docker_bridge(name))
+		return true;
+	for (size_t i = 0; i < config->bridges_n; i++)
+		if (strcmp(config->bridges[i], name) == 0)
+			return true;
+	for (size_t i = 0; i < model->networks_n; i++)
+		if (strcmp(model->networks[i].bridge, name) == 0)
+			return true;
+	return false;
+}
+
+void policy_skeleton_params(const struct config *config, const struct model *model,
+			    struct skeleton_params *ret_params)
+{
+	*ret_params = (struct skeleton_params){
+		.mode = config->mode,
+		.parent_level = model->has_cgroups ? model->cgroups.parent_level : 1,
+		.engine_level = model->engine_level ?: 2,
+		.shared_parent = model->has_cgroups && model->cgroups.shared,
+		.bridge_meta = model->bridge_meta,
+		.runner_port = config->ports.runner,
+		.mark_bystander = config->mark_bystander,
+		.mark_container = config->mark_container,
+		.mark_host = config->mark_host,
+	};
+}
+
+int policy_add_ifname(struct ruleset *ruleset, enum set_id set, const char *name,
+		      const char *comment)
+{
+	struct elem_key key;
+
+	elem_key_init(&key);
+	elem_key_ifname(&key, name);
+	return ruleset_add(ruleset, set, &key, 0, comment);
+}
+
+int policy_add_cgroup(struct ruleset *ruleset, enum set_id set, uint64_t id, const char *comment)
+{
+	struct elem_key key;
+
+	elem_key_init(&key);
+	elem_key_u64(&key, id);
+	return ruleset_add(ruleset, set, &key, 0, comment);
+}
+
+const struct link *policy_link_named(const struct model *model, const char *name)
+{
+	for (size_t i = 0; i < model->links_n; i++)
+		if (strcmp(model->links[i].name, name) == 0)
+			return &model->links[i];
+	return NULL;
+}
+
+const struct network *policy_network(const struct model *model, const char *id)
+{
+	size_t low = 0, high = model->networks_n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int cmp = strcmp(model->networks[mid].id, id);
+
+		if (cmp == 0)
+			return &model->networks[mid];
+		if (cmp < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+static int add_port(struct ruleset *ruleset, enum set_id set, uint16_t port, const char *name)
+{
+	struct elem_key key;
+	const char *comment;
+	int r = ruleset_comment(ruleset, name, &comment);
+
+	elem_key_init(&key);
+	elem_key_u16(&key, port);
+	return r < 0 ? r : ruleset_add(ruleset, set, &key, 0, comment);
+}
+
+static int add_reserved_ports(struct policy *policy)
+{
+	const struct reserved_ports *ports = &policy->config->ports;
+	const struct {
+		enum set_id set;
+		uint16_t port;
+		const char *name;
+	} all[] = {
+		{ SET_HOST_APIS, ports->shim, "shim" },
+		{ SET_HOST_APIS, ports->dcgm, "DCGM exporter" },
+		{ SET_OWN_APIS, ports->runner, "runner" },
+		{ SET_OWN_APIS, ports->runner_ssh, "sshd of the job" },
+		{ SET_RESERVED_APIS, ports->shim, "shim" },
+		{ SET_RESERVED_APIS, ports->dcgm, "DCGM exporter" },
+		{ SET_RESERVED_APIS, ports->runner, "runner" },
+		{ SET_RESERVED_APIS, ports->runner_ssh, "sshd of the job" },
+	};
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(all); i++)
+		r = add_port(policy->ruleset, all[i].set, all[i].port, all[i].name);
+	return r;
+}
+
+static int add_guarded(struct policy *policy, const char *name)
+{
+	int r = policy_add_ifname(policy->ruleset, SET_GUARDED_BRIDGES, name, NULL);
+
+	return r < 0 ? r : policy_add_ifname(policy->ruleset, SET_BRIDGE_GUARDED, name, NULL);
+}
+
+static int add_spared(struct policy *policy, const char *name)
+{
+	int r = policy_add_ifname(policy->ruleset, SET_SPARED_BRIDGES, name, NULL);
+
+	return r < 0 ? r : policy_add_ifname(policy->ruleset, SET_BRIDGE_SPARED, name, NULL);
+}
+
+static const struct link *master_of(const struct model *model, const struct link *link)
+{
+	for (size_t i = 0; link->master && i < model->links_n; i++)
+		if (model->links[i].ifindex == link->master)
+			return &model->links[i];
+	return NULL;
+}
+
+/* What is somebody else's: bridges that only look like Docker's, and, where the kernel cannot name
+ * the bridge of a frame, the ports of all bridges that are not guarded. */
+static int add_foreign(struct policy *policy)
+{
+	const struct model *model = policy->model;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < model->links_n; i++) {
+		const struct link *link = &model->links[i], *master;
+
+		if (strncmp(link->name, "br-", 3) == 0 &&
+		    !policy_is_guarded(policy->config, model, link->name))
+			r = add_spared(policy, link->name);
+		master = model->bridge_meta ? NULL : master_of(model, link);
+		if (r >= 0 && master && !policy_is_guarded(policy->config, model, master->name))
+			r = policy_add_ifname(policy->ruleset, SET_FOREIGN_PORTS, link->name, NULL);
+	}
+	return r;
+}
+
+static int add_cgroup_base(struct policy *policy)
+{
+	const struct model *model = policy->model;
+	const struct cgroup_view *view = &model->cgroups;
+	char id[65];
+	int r = 0;
+
+	if (model->engine_cgroup_id)
+		r = policy_add_cgroup(policy->ruleset, SET_ENGINE_CGROUPS, model->engine_cgroup_id,
+				      NULL);
+	if (r < 0 || !model->has_cgroups)
+		return r;
+	r = policy_add_cgroup(policy->ruleset, SET_CONTAINER_SLICES, view->parent_id, NULL);
+	for (size_t i = 0; r >= 0 && view->shared && i < view->children_n; i++)
+		if (!cgroup_container_id(view->children[i].name, id))
+			r = policy_add_cgroup(policy->ruleset, SET_HOST_SERVICES,
+					      view->children[i].id, NULL);
+	return r;
+}
+
+int policy_add_base(struct policy *policy)
+{
+	int r = add_reserved_ports(policy);
+
+	for (size_t i = 0; r >= 0 && i < policy->config->bridges_n; i++)
+		r = add_guarded(policy, policy->config->bridges[i]);
+	for (size_t i = 0; r >= 0 && i < policy->model->networks_n; i++)
+		if (policy->model->networks[i].bridge[0])
+			r = add_guarded(policy, policy->model->networks[i].bridge);
+	if (r >= 0)
+		r = add_foreign(policy);
+	return r < 0 ? r : add_cgroup_base(policy);
+}
+
+/* Until the engine has told all, what it once told stays: its owners may still be alive. What a
+ * port stood for is checked all the same: a port that is gone opens nothing. */
+static void keep_unknown(struct policy *policy)
+{
+	static const enum set_id sets[] = {
+		SET_GUARDED_BRIDGES, SET_BRIDGE_GUARDED, SET_ENGINE_CGROUPS, SET_BYSTANDER_CGROUPS,
+		SET_QUARANTINED_CGROUPS, SET_HOST_JOBS, SET_JOB_TAGS, SET_OWN, SET_BYSTANDERS4,
+		SET_BYSTANDERS6, SET_JOBS4, SET_JOBS6, SET_PUBLISHED4, SET_PUBLISHED6,
+		SET_PUBLISHED_ANY, SET_BYSTANDER_PUBLISHED, SET_BYSTANDER_PORTS, SET_JOB_PORTS,
+		SET_JOB_BINDINGS4, SET_JOB_BINDINGS6,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
+		policy->ruleset->keep[sets[i]] = true;
+	policy->ruleset->keep[SET_FENCED_CGROUPS] =
+		policy->config->on_violation == ON_VIOLATION_FENCE;
+}
+
+static void judge(struct policy *policy)
+{
+	const struct model *model = policy->model;
+
+	for (size_t i = 0; i < model->containers_n; i++) {
+		const struct container *c = &model->containers[i];
+		const struct container *owner =
+			classify_owner(c, model->containers, model->containers_n);
+
+		classify(c, owner, policy->config->mode, policy->config->on_violation,
+			 &policy->verdicts[i]);
+		policy->owners[i] = owner ?: c;
+	}
+	/* a namespace is as trusted as its least trusted member */
+	for (size_t i = 0; i < model->containers_n; i++)
+		if (container_is_live(&model->containers[i]) &&
+		    policy->verdicts[i].role == ROLE_JOB)
+			policy->shared_with_job[policy->owners[i] - model->containers] = true;
+}
+
+static void policy_done(struct policy *policy)
+{
+	ruleset_free(policy->ruleset);
+	free(policy->verdicts);
+	free(policy->owners);
+	free(policy->shared_with_job);
+	free(policy->job_addrs);
+	free(policy->tags);
+	port_index_done(&policy->ports);
+}
+
+static int prepare(struct policy *policy)
+{
+	size_t n = policy->model->containers_n + 1; /* never an empty allocation */
+	int r = ruleset_new(&policy->ruleset);
+
+	if (r < 0)
+		return r;
+	policy->verdicts = calloc(n, sizeof(*policy->verdicts));
+	policy->owners = calloc(n, sizeof(*policy->owners));
+	policy->shared_with_job = calloc(n, sizeof(*policy->shared_with_job));
+	policy->tags = calloc((POLICY_TAG_MAX + 1) / 8, 1);
+	if (!policy->verdicts || !policy->owners || !policy->shared_with_job || !policy->tags)
+		return -ENOMEM;
+	return port_index_make(policy->model, &policy->ports);
+}
+
+int policy_build(const struct config *config, const struct model *model,
+		 struct ruleset **ret_ruleset, struct verdict **ret_verdicts)
+{
+	_cleanup_(policy_done) struct policy policy = { .config = config, .model = model };
+	int r = prepare(&policy);
+
+	if (r >= 0) {
+		judge(&policy);
+		r = policy_add_base(&policy);
+	}
+	if (r >= 0)
+		r = policy_collect_job_addrs(&policy);
+	for (size_t i = 0; r >= 0 && i < model->containers_n; i++)
+		if (container_is_live(&model->containers[i]))
+			r = policy_add_container(&policy, i);
+	if (r < 0)
+		return r;
+	if (!model->in_sync)
+		keep_unknown(&policy);
+	ruleset_seal(policy.ruleset);
+	*ret_ruleset = take_ptr(policy.ruleset);
+	if (ret_verdicts)
+		*ret_verdicts = take_ptr(policy.verdicts);
+	return 0;
+}

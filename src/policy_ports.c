@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which port of a bridge is whose. By the container's network namespace where the engine has named
+ * its file; before that (between `network connect` and the first instruction) by the MAC address
+ * that Docker gave it, seen on the other end of the port. Two candidates are none.
+ */
+#include "policy-internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int nsid_order(const struct link *a, const struct link *b)
+{
+	int cmp = (a->master > b->master) - (a->master < b->master);
+
+	return cmp ?: (a->nsid > b->nsid) - (a->nsid < b->nsid);
+}
+
+static int mac_order(const struct link *a, const struct link *b)
+{
+	int cmp = (a->master > b->master) - (a->master < b->master);
+
+	return cmp ?: mac_addr_cmp(&a->peer_mac, &b->peer_mac);
+}
+
+static int nsid_qsort(const void *a, const void *b)
+{
+	return nsid_order(*(const struct link *const *)a, *(const struct link *const *)b);
+}
+
+static int mac_qsort(const void *a, const void *b)
+{
+	return mac_order(*(const struct link *const *)a, *(const struct link *const *)b);
+}
+
+int port_index_make(const struct model *model, struct port_index *ret_index)
+{
+	struct port_index index = {
+		.by_nsid = calloc(model->links_n + 1, sizeof(*index.by_nsid)),
+		.by_mac = calloc(model->links_n + 1, sizeof(*index.by_mac)),
+	};
+
+	if (!index.by_nsid || !index.by_mac) {
+		port_index_done(&index);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < model->links_n; i++) {
+		const struct link *link = &model->links[i];
+
+		if (link->master == 0)
+			continue;
+		if (link->nsid >= 0)
+			index.by_nsid[index.by_nsid_n++] = link;
+		if (mac_addr_is_set(&link->peer_mac))
+			index.by_mac[index.by_mac_n++] = link;
+	}
+	qsort(index.by_nsid, index.by_nsid_n, sizeof(*index.by_nsid), nsid_qsort);
+	qsort(index.by_mac, index.by_mac_n, sizeof(*index.by_mac), mac_qsort);
+	*ret_index = index;
+	return 0;
+}
+
+void port_index_done(struct port_index *index)
+{
+	free(index->by_nsid);
+	free(index->by_mac);
+	*index = (struct port_index){ 0 };
+}
+
+typedef int (*link_order_fn)(const struct link *a, const struct link *b);
+
+/* The one link that compares equal; NULL for none and for more than one. */
+static const struct link *find_only(const struct link **links, size_t n, const struct link *wanted,
+				    link_order_fn order)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (order(links[mid], wanted) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == n || order(links[low], wanted) != 0)
+		return NULL;
+	if (low + 1 < n && order(links[low + 1], wanted) == 0)
+		return NULL;
+	return links[low];
+}
+
+const struct link *port_index_find(const struct policy *policy, size_t i,
+				   const struct endpoint *endpoint, int bridge_ifindex)
+{
+	const struct port_index *index = &policy->ports;
+	struct link wanted = {
+		.master = bridge_ifindex,
+		.nsid = policy->model->nsid ? policy->model->nsid[i] : -1,
+		.peer_mac = endpoint->mac,
+	};
+
+	if (wanted.nsid >= 0)
+		return find_only(index->by_nsid, index->by_nsid_n, &wanted, nsid_order);
+	/* the engine named the namespace and the kernel has no id for it: no port is its own */
+	if (policy->model->containers[i].sandbox_key || !mac_addr_is_set(&endpoint->mac))
+		return NULL;
+	return find_only(index->by_mac, index->by_mac_n, &wanted, mac_order);
+}
