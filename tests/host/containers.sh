@@ -28,11 +28,11 @@ C_SANDBOX={{.NetworkSettings.SandboxKey}}
 {{range .NetworkSettings.Networks}}C_IP4={{.IPAddress}}
 C_IP6={{.GlobalIPv6Address}}
 C_MAC={{.MacAddress}}
-{{end}}{{range $port, $to := .NetworkSettings.Ports}}{{if $to}}C_PORT_{{slice $port 0 (len $port)}}={{(index $to 0).HostPort}}
+{{end}}{{range $port, $to := .NetworkSettings.Ports}}{{if $to}}C_PORT_{{$port}}={{'
+	format+='(index $to 0).HostPort}}
 {{end}}{{end}}'
-	docker_h inspect -f "$format" "$(container_id "$1")" |
-		sed -E 's|^C_PORT_([0-9]+)/(tcp\|udp)|C_PORT_\1_\2|' \
-			>"$HOST_DIR/containers/$1.new" || return 1
+	docker_h inspect -f "$format" "$(container_id "$1")" >"$HOST_DIR/containers/$1.new" || return 1
+	sed -i 's|^\(C_PORT_[0-9]*\)/|\1_|' "$HOST_DIR/containers/$1.new"
 	grep '^C_APP=' "$HOST_DIR/containers/$1" >>"$HOST_DIR/containers/$1.new"
 	mv "$HOST_DIR/containers/$1.new" "$HOST_DIR/containers/$1"
 }
@@ -45,7 +45,12 @@ container_ip6() { container_fact "$1" C_IP6; }
 container_mac() { container_fact "$1" C_MAC; }
 container_app() { container_fact "$1" C_APP; } # the port of its own service
 # container_port ALIAS PORT[_udp]: where the host publishes it
-container_port() { case $2 in *_*) container_fact "$1" "C_PORT_$2" ;; *) container_fact "$1" "C_PORT_$2_tcp" ;; esac }
+container_port() {
+	case $2 in
+	*_*) container_fact "$1" "C_PORT_$2" ;;
+	*) container_fact "$1" "C_PORT_$2_tcp" ;;
+	esac
+}
 container_cgroup() { echo "$HOST_UNIFIED$HOST_CGROUP_PARENT/$(container_id "$1")"; }
 
 container_fact() {
@@ -123,8 +128,8 @@ job_listeners() {
 	done
 }
 
-# job_start PLACEMENT ALIAS [part|whole] [DOCKER-ARGUMENTS…]: a running job. PLACEMENT is bridge, host,
-# none, container:ID or a network's name; part is the default, on the host's network whole.
+# job_start PLACEMENT ALIAS [part|whole] [DOCKER-ARGUMENTS…]: a running job. PLACEMENT is bridge,
+# host, none, container:ID or a network's name; part is the default, on the host's network whole.
 # JOB_NUMBER and JOB_REPLICA (0) go into its name, JOB_APP is its service's port.
 job_start() {
 	local placement=$1 alias=$2 app=${JOB_APP:-8000} JOB_ARGS SERVE_ARGS JOB_SIZE JOB_SHIFT
@@ -138,8 +143,8 @@ job_start() {
 	container_run "$alias" "$app" "${JOB_ARGS[@]}" "$@" "$HOST_IMAGE" /bin/serve "${SERVE_ARGS[@]}"
 }
 
-# job_run PLACEMENT ALIAS [part|whole] [DOCKER-ARGUMENTS…] -- CMD…: a job whose first process is CMD; waits
-# for its end, gives its output and exit code, and removes it.
+# job_run PLACEMENT ALIAS [part|whole] [DOCKER-ARGUMENTS…] -- CMD…: a job whose first process is CMD;
+# waits for its end, gives its output and exit code, and removes it.
 job_run() {
 	local placement=$1 alias=$2 docker=() JOB_ARGS JOB_SIZE JOB_SHIFT
 
@@ -198,22 +203,21 @@ container_rm() {
 	docker_h rm -f "${ids[@]}" >/dev/null
 }
 
-# shim_start [ADDRESS]: dstack's shim and the DCGM exporter as host processes (127.0.0.1), and the host's
-# own listeners: sshd (22), an exporter on every address (9100), a stub resolver (127.0.0.53).
+# shim_start [ADDRESS]: dstack's shim and the DCGM exporter as host processes (127.0.0.1), and the
+# host's own listeners: sshd (22), an exporter on every address (9100), a stub resolver.
 shim_start() {
-	local addr=${1:-127.0.0.1}
-
-	host_exec "$HOST_BIN/serve" -b -p "$HOST_DIR/shim.pid" "tcp:$addr:10998=shim" "tcp:$addr:10997=dcgm" &&
-		host_exec "$HOST_BIN/serve" -b tcp:0.0.0.0:22=sshd 'tcp:[::]:22=sshd' \
+	shim_restart "${1-}" &&
+		host_exec serve -b tcp:0.0.0.0:22=sshd 'tcp:[::]:22=sshd' \
 			tcp:0.0.0.0:9100=exporter 'tcp:[::]:9100=exporter' \
 			udp:0.0.0.0:9100=exporter 'udp:[::]:9100=exporter' \
 			udp:127.0.0.53:53=stub tcp:127.0.0.53:53=stub
 }
 
-# shim_stop: as while the shim restarts; shim_start again needs its own listeners only once.
+# shim_stop: as while the shim restarts. shim_restart [ADDRESS]: the shim and the exporter alone.
 shim_stop() { kill "$(<"$HOST_DIR/shim.pid")" && host_wait 2000 shim_gone; }
-shim_gone() { [ ! -d "/proc/$(<"$HOST_DIR/shim.pid")" ]; }
+shim_gone() { ! grep -qs serve "/proc/$(<"$HOST_DIR/shim.pid")/cmdline"; }
 shim_restart() {
-	host_exec "$HOST_BIN/serve" -b -p "$HOST_DIR/shim.pid" \
-		tcp:127.0.0.1:10998=shim tcp:127.0.0.1:10997=dcgm
+	local addr=${1:-127.0.0.1}
+
+	host_exec serve -b -p "$HOST_DIR/shim.pid" "tcp:$addr:10998=shim" "tcp:$addr:10997=dcgm"
 }

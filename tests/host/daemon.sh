@@ -20,14 +20,7 @@ jobfence_config() {
 	[ -z "${1-}" ] || printf '%s\n' "$1" >>"$HOST_DIR/jobfence.conf"
 }
 
-jobfence_runs() {
-	local state
-
-	[ -e "$HOST_DIR/jobfence.pid" ] || return 1
-	{ state=$(<"/proc/$(<"$HOST_DIR/jobfence.pid")/stat"); } 2>/dev/null || return 1
-	state=${state##*) }
-	[ "${state%% *}" != Z ]
-}
+jobfence_runs() { [ -s "$HOST_DIR/jobfence.pid" ] && [ ! -e "$HOST_DIR/jobfence.pid.code" ]; }
 
 jobfence_gone() { ! jobfence_runs; }
 
@@ -52,34 +45,31 @@ jobfence_start() {
 	[ -S "$HOST_DIR/notify.sock" ] ||
 		host_exec "$HOST_BIN/notifyd" "$HOST_DIR/notify.sock" "$HOST_DIR/notify.log" || return 1
 	: >"$HOST_DIR/notify.log"
-	host_spawn jobfence "$HOST_DIR/jobfence.log" \
+	rm -f "$HOST_DIR/jobfence.pid" "$HOST_DIR/jobfence.pid.code"
+	host_spawn jobfence "$HOST_DIR/jobfence.log" reaper "$HOST_DIR/jobfence.pid" \
 		env -u DSTACK_SERVER_JOB_NETWORK_MODE -u DOCKER_HOST RUNTIME_DIRECTORY=/run/jobfence \
 		NOTIFY_SOCKET="$HOST_DIR/notify.sock" "${env[@]}" \
 		"${JOBFENCE_WRAP[@]}" "$JOBFENCE" run --config "$HOST_DIR/jobfence.conf" "$@"
-	echo "$HOST_SPAWNED" >"$HOST_DIR/jobfence.pid"
+	disown "$HOST_SPAWNED"
+	host_wait 5000 test -s "$HOST_DIR/jobfence.pid"
 	jobfence_wait READY=1 "${JOBFENCE_READY_MS:-10000}" && return 0
 	tail -n 20 "$HOST_DIR/jobfence.log" >&2
 	host_fail "jobfence did not become ready"
 }
 
-# Waits for its end. Returns its exit code (128 + signal).
+# jobfence_reap [MILLISECONDS]: waits for its end. Returns its exit code (128 + signal).
 jobfence_reap() {
-	local pid
-
-	pid=$(<"$HOST_DIR/jobfence.pid")
-	host_wait "${1:-10000}" jobfence_gone || { host_fail "jobfence does not end"; return 1; }
-	rm -f "$HOST_DIR/jobfence.pid"
-	wait "$pid" 2>/dev/null
+	host_wait "${1:-10000}" test -s "$HOST_DIR/jobfence.pid.code" ||
+		{ host_fail "jobfence does not end"; return 1; }
+	return "$(<"$HOST_DIR/jobfence.pid.code")"
 }
 
+# jobfence_signal SIGNAL: HUP to reload.
 jobfence_signal() { kill -s "$1" "$(<"$HOST_DIR/jobfence.pid")"; }
 
-# jobfence_stop: SIGTERM; returns its exit code. jobfence_kill: SIGKILL; always 0.
+# jobfence_stop: SIGTERM; returns its exit code. jobfence_kill: SIGKILL, at once.
 jobfence_stop() { jobfence_signal TERM && jobfence_reap; }
-jobfence_kill() {
-	jobfence_signal KILL && jobfence_reap
-	return 0
-}
+jobfence_kill() { jobfence_signal KILL && host_wait 5000 jobfence_gone; }
 
 # jobfence_cli COMMAND [OPTION…]: status, verify, render, remove, with this host's configuration.
 jobfence_cli() {

@@ -145,7 +145,11 @@ host_needs() {
 		"${CC:-gcc}"; do
 		command -v "$tool" >/dev/null || missing+=("$tool")
 	done
-	[ ${#missing[@]} -eq 0 ] || { host_fail "missing: ${missing[*]}"; return 1; }
+	[ ${#missing[@]} -eq 0 ] || {
+		host_fail "missing: ${missing[*]} (Debian: apt-get install docker.io" \
+			"busybox-static iproute2 iptables nftables util-linux gcc libc6-dev)"
+		return 1
+	}
 	[ -e "$HOST_UNIFIED/cgroup.procs" ] || { host_fail "no cgroup v2 mounted"; return 1; }
 }
 
@@ -281,7 +285,8 @@ host_up() {
 	# shellcheck disable=SC2034
 	HOST_ENGINE_CGROUP=/jfhost-$HOST_ID/engine
 	host_needs && "$HOST_HERE/build-tools.sh" "$HOST_CACHE" || return 1
-	(umask 077 && mkdir -p "$HOST_DIR/containers") || return 1
+	# Again, because another script's last host may just be taking the parent folder with it.
+	(umask 077 && host_wait 1000 mkdir -p "$HOST_DIR/containers") || return 1
 	echo "$$ $(host_start_time $$)" >"$HOST_DIR/owner"
 	host_make_cgroups || return 1
 	host_hold -m -n && HOST_PID=$HOST_HELD || return 1

@@ -5,7 +5,7 @@
 # must stop has to be open here, or its test would prove nothing), each attack tool at work, and
 # nothing left of a host that was taken down, interrupted or killed.
 #
-# Usage: selftest.sh [flows|attacks|interrupts]   (all of them)
+# Usage: selftest.sh [flows|attacks|places|daemon|interrupts]   (all of them)
 # shellcheck disable=SC2053,SC2086,SC2119,SC2317 # patterns; addresses; parts are called by name
 # shellcheck source=tests/host/host.sh
 . "$(dirname "${BASH_SOURCE[0]}")/host.sh"
@@ -289,6 +289,92 @@ attacks() {
 	host_is_gone attacks
 }
 
+# --- where sockets are, and a daemon ---------------------------------------------------------------
+
+# A path as nft wants it: below the mount point of all hierarchies.
+nft_path() { echo "${HOST_UNIFIED#/sys/fs/cgroup}$1" | sed 's|^/||'; }
+
+proxies() {
+	local pid n=0
+
+	while read -r pid; do
+		[ "$(<"/proc/$pid/comm")" != docker-proxy ] || n=$((n + 1))
+	done <"$HOST_CG/engine/cgroup.procs"
+	echo $n
+}
+
+places() {
+	local level=1 ns
+
+	host_full places
+	echo "cgroups of sockets"
+	ns=$HOST_PID
+	probe "table inet probe {
+		counter containers { }
+		counter engine { }
+		chain output {
+			type filter hook output priority 0
+			tcp flags syn socket cgroupv2 level $level \"$(nft_path $HOST_CGROUP_PARENT)\" counter name containers
+			tcp flags syn socket cgroupv2 level 2 \"$(nft_path $HOST_ENGINE_CGROUP)\" counter name engine
+		}
+	}"
+	dial_from host 127.0.0.1 10998 >/dev/null
+	check "a host process is in neither" "0 0" "$(probe_count containers) $(probe_count engine)"
+	dial_from gamma 127.0.0.1 10998 >/dev/null
+	check "job_exec is in its container's" "1 0" "$(probe_count containers) $(probe_count engine)"
+	in_container gamma dial 127.0.0.1 10998 >/dev/null
+	check "docker exec is in its container's" "2 0" "$(probe_count containers) $(probe_count engine)"
+	dial_from host 127.0.0.1 "$(container_port beta 10999)" >/dev/null
+	check "docker-proxy is in the engine's" "2 1" "$(probe_count containers) $(probe_count engine)"
+	spawn_from alpha /dev/null sleep 5
+	check "job_exec has Docker's capabilities" "$(in_container alpha grep Cap /proc/self/status)" \
+		"$(sleep 0.05; grep Cap "/proc/$HOST_SPAWNED/status")"
+	check "docker-proxies, two a bridge job" 4 "$(proxies)"
+	HOST_USERLAND_PROXY=false host_up second && job_start bridge alpha || exit 1
+	check "a second host beside it" 1 "$((HOST_PID != ns))"
+	check "no docker-proxy there" 0 "$(proxies)"
+	reach host "published runner by DNAT alone" open:alpha:runner 127.0.0.1 \
+		"$(container_port alpha 10999)"
+	host_down && host_use places
+	check "the first is still there" open:shim "$(dial_from host 127.0.0.1 10998)"
+	host_is_gone places
+}
+
+# In jobfence's place: says READY=1, or not; ends with 7.
+stand_in() {
+	cat <<-'END'
+		#!/bin/bash
+		[ "$1" = run ] || { echo "$@"; exit 4; }
+		trap 'exit 7' TERM
+		[ -d "$RUNTIME_DIRECTORY" ] && grep -q "^parent = jfhost" "$3" || exit 5
+		[ -z "$SILENT" ] || exit 6
+		printf 'STATUS=up\nREADY=1' | socat -u - "UNIX-SENDTO:$NOTIFY_SOCKET"
+		while :; do sleep 0.05; done
+	END
+}
+
+daemon() {
+	HOST_ENGINE=0 host_up daemon || exit 1
+	echo "a daemon"
+	JOBFENCE=$HOST_DIR/stand-in
+	stand_in >"$JOBFENCE"
+	chmod +x "$JOBFENCE"
+	jobfence_start
+	check "starts and is ready" 0 $?
+	check "in its own cgroup" "*::/jfhost-$HOST_ID/jobfence" \
+		"$(grep ^0: "/proc/$(<"$HOST_DIR/jobfence.pid")/cgroup")"
+	jobfence_stop
+	check "stops with its exit code" 7 $?
+	jobfence_start && jobfence_kill
+	check "starts again and is killed" 0 $?
+	jobfence_start SILENT=1 2>/dev/null
+	check "not ready is a failure" 1 $?
+	check "its exit code" 6 "$(jobfence_reap; echo $?)"
+	check "the command line" "status --config $HOST_DIR/jobfence.conf --json" \
+		"$(jobfence_cli status --json)"
+	host_is_gone daemon
+}
+
 # --- nothing left --------------------------------------------------------------------------------
 
 # What is left of the hosts whose ids match: leftovers PATTERN
@@ -305,7 +391,7 @@ host_is_gone() {
 	local left before spaces=() pid start=${EPOCHREALTIME/./}
 
 	before=$HOST_ID
-	for pid in "$HOST_PID" "$LAN_PID" "$INET_PID" "$(container_pid alpha)"; do
+	for pid in "$HOST_PID" "$LAN_PID" "$INET_PID" "$(container_pid alpha 2>/dev/null)"; do
 		spaces+=("$(readlink "/proc/$pid/ns/net")")
 	done
 	host_down
@@ -336,7 +422,7 @@ interrupts() {
 }
 
 ROOT_BEFORE=$(nft list ruleset 2>&1; ip addr; ip route; cat /proc/self/mountinfo)
-for part in ${1:-flows attacks interrupts}; do
+for part in ${1:-flows attacks places daemon interrupts}; do
 	$part
 done
 check "the machine's own rules, addresses, mounts: unchanged" 0 "$(
