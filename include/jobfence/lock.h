@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One daemon per network namespace: an flock on $RUNTIME_DIRECTORY/<inode of the namespace>.lock
- * (systemd sets the variable; /run/jobfence without it). The file holds the daemon's pid.
+ * One daemon per network namespace: a lock (of the open file description) on
+ * $RUNTIME_DIRECTORY/<inode of the namespace>.lock (systemd sets the variable; /run/jobfence
+ * without it). The file holds the daemon's pid.
  */
 #pragma once
 
@@ -12,5 +13,6 @@
 /* Takes the lock. Returns a descriptor to keep open, -EWOULDBLOCK (another daemon runs; @diag
  * names its pid), or another -errno. */
 int lock_take(struct diag *diag);
-/* The pid of the daemon that holds the lock; 0: none. */
+/* The pid of the daemon that holds the lock; 0: none; -1: one does, and its pid is not known. Never
+ * takes the lock, not even for a moment. */
 pid_t lock_holder(void);
