@@ -64,6 +64,15 @@ void chain_rule(struct chain *chain, const char *why, const struct stmt *stmts, 
 	memcpy(rule->stmts, stmts, n * sizeof(*stmts));
 }
 
+bool skeleton_params_equal(const struct skeleton_params *a, const struct skeleton_params *b)
+{
+	return a->mode == b->mode && a->parent_level == b->parent_level &&
+	       a->engine_level == b->engine_level && a->shared_parent == b->shared_parent &&
+	       a->bridge_meta == b->bridge_meta && a->runner_port == b->runner_port &&
+	       a->mark_bystander == b->mark_bystander && a->mark_container == b->mark_container &&
+	       a->mark_host == b->mark_host;
+}
+
 void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_skeleton)
 {
 	*ret_skeleton = (struct skeleton){

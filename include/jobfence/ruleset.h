@@ -235,6 +235,7 @@ struct skeleton {
 	size_t counters_n;
 };
 
+bool skeleton_params_equal(const struct skeleton_params *a, const struct skeleton_params *b);
 /* Fills the fixed chains. Pure. The skeleton is large: keep it on the heap. */
 void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_skeleton);
 

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One step from the model to the kernel: policy, comparison, one transaction. Keeps what it last
+ * committed, so that one container's coming and going costs one small transaction; whoever doubts
+ * that picture calls reconcile_forget() and the next step reads the kernel.
+ */
+#pragma once
+
+#include "jobfence/nft.h"
+#include "jobfence/policy.h"
+
+struct reconcile;
+
+struct reconcile_result {
+	size_t steps;              /* of the transaction; 0: nothing had to change */
+	bool read;                 /* the kernel was read for it */
+	struct commit_stats stats;
+};
+
+int reconcile_new(struct nft *nft, struct reconcile **ret_reconcile); /* borrows @nft */
+struct reconcile *reconcile_free(struct reconcile *reconcile);
+DEFINE_CLEANUP(struct reconcile *, reconcile_free)
+
+/*
+ * Makes the kernel what @config and @model say. Returns 0 or -errno with @diag; after a failure
+ * the kernel is as it was.
+ */
+int reconcile_run(struct reconcile *reconcile, const struct config *config,
+		  const struct model *model, struct reconcile_result *ret_result,
+		  struct diag *diag);
+
+/* The kernel may not be what was committed. */
+void reconcile_forget(struct reconcile *reconcile);
+
+/* The verdicts of the last step, in the order of its model; borrowed until the next. */
+const struct verdict *reconcile_verdicts(const struct reconcile *reconcile);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Desired against actual, then one transaction. The fast path trusts what was committed last; it
+ * is left whenever something other than elements may differ (first step, other rules, a failure,
+ * foreign hands, an engine that has not told all). A failed step changes nothing and forgets the
+ * picture, so that the next one reads the kernel.
+ */
+#include "jobfence/reconcile.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "jobfence/plan.h"
+
+struct reconcile {
+	struct nft *nft; /* borrowed */
+	struct skeleton *skeleton;
+	struct ruleset *actual; /* what the kernel has, as far as is known; NULL: not known */
+	struct verdict *verdicts;
+};
+
+int reconcile_new(struct nft *nft, struct reconcile **ret_reconcile)
+{
+	_cleanup_(reconcile_freep) struct reconcile *reconcile = calloc(1, sizeof(*reconcile));
+
+	if (!reconcile)
+		return -ENOMEM;
+	reconcile->nft = nft;
+	reconcile->skeleton = calloc(1, sizeof(*reconcile->skeleton));
+	if (!reconcile->skeleton)
+		return -ENOMEM;
+	*ret_reconcile = take_ptr(reconcile);
+	return 0;
+}
+
+struct reconcile *reconcile_free(struct reconcile *reconcile)
+{
+	if (!reconcile)
+		return NULL;
+	ruleset_free(reconcile->actual);
+	free(reconcile->verdicts);
+	free(reconcile->skeleton);
+	free(reconcile);
+	return NULL;
+}
+
+void reconcile_forget(struct reconcile *reconcile)
+{
+	reconcile->actual = ruleset_free(reconcile->actual);
+}
+
+const struct verdict *reconcile_verdicts(const struct reconcile *reconcile)
+{
+	return reconcile->verdicts;
+}
+
+static bool keeps_nothing(const struct ruleset *ruleset)
+{
+	for (size_t i = 0; i < SET_MAX; i++)
+		if (ruleset->keep[i])
+			return false;
+	return true;
+}
+
+/* Ports that are gone open nothing, also while the engine is silent. */
+static int drop_gone_ports(const struct model *model, const struct live *live,
+			   const struct ruleset *desired, struct ops *ops)
+{
+	const struct elems *ports = &live->elements->sets[SET_BYSTANDER_PORTS];
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && desired->keep[SET_BYSTANDER_PORTS] && i < ports->n; i++) {
+		bool there = false;
+
+		for (size_t j = 0; !there && j < model->links_n; j++)
+			there = strncmp(model->links[j].name, (const char *)ports->elem[i].key,
+					IFNAMSIZ) == 0;
+		if (!there)
+			r = ops_add(ops, &(struct op){ .kind = OP_DEL_ELEM,
+						       .family = FAMILY_BRIDGE,
+						       .set = SET_BYSTANDER_PORTS,
+						       .name = "bystander_ports",
+						       .elem = &ports->elem[i] });
+	}
+	return r;
+}
+
+static int run_full(struct reconcile *reconcile, const struct model *model,
+		    const struct ruleset *desired, struct reconcile_result *result,
+		    struct diag *diag)
+{
+	_cleanup_(live_freep) struct live *live = NULL;
+	_cleanup_(ops_done) struct ops ops = { 0 };
+	int r = nft_read(reconcile->nft, reconcile->skeleton, &live, diag);
+
+	result->read = true;
+	if (r >= 0)
+		r = plan_make(reconcile->skeleton, desired, live, &ops);
+	if (r >= 0)
+		r = drop_gone_ports(model, live, desired, &ops);
+	if (r >= 0)
+		r = nft_commit(reconcile->nft, reconcile->skeleton, &ops, &result->stats, diag);
+	result->steps = ops.n;
+	return r;
+}
+
+static int run_elements(struct reconcile *reconcile, const struct ruleset *desired,
+			struct reconcile_result *result, struct diag *diag)
+{
+	_cleanup_(ops_done) struct ops ops = { 0 };
+	int r = plan_elements(desired, reconcile->actual, &ops);
+
+	if (r >= 0)
+		r = nft_commit(reconcile->nft, reconcile->skeleton, &ops, &result->stats, diag);
+	result->steps = ops.n;
+	return r;
+}
+
+int reconcile_run(struct reconcile *reconcile, const struct config *config,
+		  const struct model *model, struct reconcile_result *ret_result,
+		  struct diag *diag)
+{
+	_cleanup_(ruleset_freep) struct ruleset *desired = NULL;
+	_cleanup_free_ struct verdict *verdicts = NULL;
+	struct skeleton_params params;
+	int r = policy_build(config, model, &desired, &verdicts);
+
+	*ret_result = (struct reconcile_result){ 0 };
+	if (r < 0)
+		return diag_set(diag, r, "no memory to build the ruleset");
+	policy_skeleton_params(config, model, &params);
+	if (!skeleton_params_equal(&params, &reconcile->skeleton->params)) {
+		skeleton_build(&params, reconcile->skeleton);
+		reconcile_forget(reconcile);
+	}
+	if (reconcile->actual && keeps_nothing(desired))
+		r = run_elements(reconcile, desired, ret_result, diag);
+	else
+		r = run_full(reconcile, model, desired, ret_result, diag);
+	reconcile_forget(reconcile);
+	if (r < 0)
+		return r;
+	if (keeps_nothing(desired))
+		reconcile->actual = take_ptr(desired);
+	free(reconcile->verdicts);
+	reconcile->verdicts = take_ptr(verdicts);
+	return 0;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One log line per container and judgement: who came, how it is confined and why; what is wrong
+ * about it. Remembers only what it said, and forgets those that are gone. Decides nothing.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "jobfence/log.h"
+#include "jobfence/text.h"
+#include "run-internal.h"
+
+struct said {
+	char id[CONTAINER_ID_LEN + 1];
+	char name[64];
+	enum role role;
+	enum confinement confinement;
+	char why[256];
+};
+
+struct report {
+	struct said *said; /* sorted by id, as the model's containers are */
+	size_t n;
+};
+
+int report_new(struct report **ret_report)
+{
+	struct report *report = calloc(1, sizeof(*report));
+
+	if (!report)
+		return -ENOMEM;
+	*ret_report = report;
+	return 0;
+}
+
+struct report *report_free(struct report *report)
+{
+	if (!report)
+		return NULL;
+	free(report->said);
+	free(report);
+	return NULL;
+}
+
+static void say(const struct container *c, const struct verdict *v, const struct said *said)
+{
+	char task[64];
+	int level = v->violation || v->unconfinable || v->stale_mirror ? LOG_WARNING : LOG_NOTICE;
+
+	if (v->role == ROLE_BYSTANDER) {
+		log_info("bystander %s (%.12s): %s", said->name, c->id, v->why);
+		return;
+	}
+	log_msg(level, "job %s (task %s, container %.12s): %s", said->name,
+		text_safe(c->task_id ?: "unknown", task, sizeof(task)), c->id, v->why);
+}
+
+static bool same(const struct said *a, const struct said *b)
+{
+	return a->role == b->role && a->confinement == b->confinement && strcmp(a->why, b->why) == 0;
+}
+
+static void say_gone(const struct said *said)
+{
+	log_msg(said->role == ROLE_JOB ? LOG_NOTICE : LOG_INFO, "%s %s (%.12s) is gone",
+		role_name(said->role), said->name, said->id);
+}
+
+/* Both lists are sorted by id: a walk over the two finds the new, the changed and the gone. */
+static void compare(const struct report *report, const struct said *now, size_t n,
+		    const struct model *model, const struct verdict *verdicts,
+		    const size_t *index)
+{
+	size_t i = 0, j = 0;
+
+	while (i < report->n || j < n) {
+		int cmp = i == report->n ? 1
+			  : j == n	 ? -1
+					 : strcmp(report->said[i].id, now[j].id);
+
+		if (cmp < 0 && model->in_sync)
+			say_gone(&report->said[i]);
+		if (cmp > 0 || (cmp == 0 && !same(&report->said[i], &now[j])))
+			say(&model->containers[index[j]], &verdicts[index[j]], &now[j]);
+		i += cmp <= 0;
+		j += cmp >= 0;
+	}
+}
+
+void report_changes(struct report *report, const struct model *model,
+		    const struct verdict *verdicts)
+{
+	_cleanup_free_ struct said *now = calloc(model->containers_n + 1, sizeof(*now));
+	_cleanup_free_ size_t *index = calloc(model->containers_n + 1, sizeof(*index));
+	size_t n = 0;
+
+	if (!now || !index)
+		return; /* a missing log line is no reason to stop */
+	for (size_t i = 0; i < model->containers_n; i++) {
+		const struct container *c = &model->containers[i];
+
+		/* before it was inspected the judgement is not whole: say it once, then */
+		if (!container_is_live(c) || !c->inspected)
+			continue;
+		index[n] = i;
+		memcpy(now[n].id, c->id, sizeof(now[n].id));
+		text_safe(c->name, now[n].name, sizeof(now[n].name));
+		now[n].role = verdicts[i].role;
+		now[n].confinement = verdicts[i].confinement;
+		memcpy(now[n].why, verdicts[i].why, sizeof(now[n].why));
+		n++;
+	}
+	compare(report, now, n, model, verdicts, index);
+	free(report->said);
+	report->said = take_ptr(now);
+	report->n = n;
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The daemon. Order: configuration → lock → base ruleset in one transaction → readiness → engine.
+ * Callbacks only ask for a reconcile, which runs once for a burst of them. It ends on SIGTERM and
+ * leaves the ruleset in the kernel: a host whose jobfence stopped stays closed. It never ends
+ * because of the engine.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "jobfence/commands.h"
+#include "jobfence/host.h"
+#include "jobfence/lock.h"
+#include "jobfence/log.h"
+#include "jobfence/monitor.h"
+#include "jobfence/reconcile.h"
+#include "run-internal.h"
+
+#define RETRY_FIRST_USEC (100 * 1000ULL)
+#define RETRY_LAST_USEC (10 * 1000 * 1000ULL)
+#define PERIOD_USEC (60 * 1000 * 1000ULL)
+/* The periodic look is allowed to wait for another wake-up. */
+#define PERIOD_ACCURACY_USEC (5 * 1000 * 1000ULL)
+
+struct daemon {
+	const struct options *options;
+	struct config config;
+	struct config_origin origin;
+	sd_event *event;
+	sd_event_source *reconcile_source; /* defer: one step for everything that happened */
+	sd_event_source *retry_source;
+	sd_event_source *period_source;
+	struct nft *nft;
+	struct host *host;
+	struct monitor *monitor;
+	struct reconcile *reconcile;
+	struct report *report;
+	bool bridge_meta;
+	uint64_t retry_usec;
+	bool healing;   /* foreign hands were seen: say what it took to mend */
+	bool periodic;  /* the step is the periodic look: what it finds is a lost event or a bug */
+};
+
+static void request(struct daemon *d)
+{
+	(void)sd_event_source_set_enabled(d->reconcile_source, SD_EVENT_ONESHOT);
+}
+
+static void on_host(struct host *host, void *data)
+{
+	request(data);
+}
+
+static void on_foreign(const char *who, void *data)
+{
+	struct daemon *d = data;
+
+	if (who)
+		log_warn("%s changed jobfence's tables; putting them back", who);
+	else
+		log_warn("notifications of the ruleset were lost; reading it again");
+	d->healing = true;
+	reconcile_forget(d->reconcile);
+	request(d);
+}
+
+static void retry_later(struct daemon *d)
+{
+	d->retry_usec = d->retry_usec ? d->retry_usec * 2 : RETRY_FIRST_USEC;
+	if (d->retry_usec > RETRY_LAST_USEC)
+		d->retry_usec = RETRY_LAST_USEC;
+	(void)sd_event_source_set_time_relative(d->retry_source, d->retry_usec);
+	(void)sd_event_source_set_enabled(d->retry_source, SD_EVENT_ONESHOT);
+}
+
+static void say_result(struct daemon *d, const struct reconcile_result *result)
+{
+	if (result->steps > 0 && d->healing)
+		log_notice("healed: %zu steps in one transaction", result->steps);
+	else if (result->steps > 0 && d->periodic)
+		log_warn("the periodic look found %zu differences (a lost event or a bug) and "
+			 "mended them",
+			 result->steps);
+	else
+		log_debug("reconciled: %zu steps, %zu messages, %zu bytes%s", result->steps,
+			  result->stats.messages, result->stats.bytes,
+			  result->read ? ", kernel read" : "");
+}
+
+static int step(struct daemon *d)
+{
+	struct reconcile_result result;
+	struct diag diag = { 0 };
+	struct model model;
+	int r = host_get_model(d->host, &model);
+
+	if (r < 0)
+		diag_set(&diag, r, "no memory for the picture of the host");
+	else
+		r = reconcile_run(d->reconcile, &d->config, &model, &result, &diag);
+	if (r < 0) {
+		log_err("the ruleset could not be brought up to date, the one in the kernel "
+			"stays: %s",
+			diag.text[0] ? diag.text : strerror(-r));
+		return r;
+	}
+	d->retry_usec = 0;
+	say_result(d, &result);
+	d->healing = d->periodic = false;
+	report_changes(d->report, &model, reconcile_verdicts(d->reconcile));
+	return 0;
+}
+
+static int on_reconcile(sd_event_source *source, void *data)
+{
+	struct daemon *d = data;
+
+	if (step(d) < 0)
+		retry_later(d);
+	return 0;
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *data)
+{
+	request(data);
+	return 0;
+}
+
+static int on_period(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct daemon *d = data;
+	struct engine_view view;
+
+	host_get_engine(d->host, &view);
+	if (view.state == ENGINE_IN_SYNC) {
+		d->periodic = true;
+		reconcile_forget(d->reconcile);
+		host_refresh(d->host);
+		request(d);
+	}
+	(void)sd_event_source_set_time_relative(source, PERIOD_USEC);
+	(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+static void say_mode(const struct daemon *d)
+{
+	log_notice("mode %d (%s), from %s; ports from %s; on_violation = %s", (int)d->config.mode,
+		   network_mode_name(d->config.mode), d->origin.mode, d->origin.ports,
+		   d->config.on_violation == ON_VIOLATION_FENCE ? "fence" : "quarantine");
+}
+
+/* What a host is made from: another one is needed when it changes. */
+static bool same_sources(const struct config *a, const struct config *b)
+{
+	return strcmp(a->docker, b->docker) == 0 && a->cgroup_driver == b->cgroup_driver &&
+	       strcmp(a->cgroup_parent, b->cgroup_parent) == 0 &&
+	       strcmp(a->engine_cgroup, b->engine_cgroup) == 0;
+}
+
+static int make_host(struct daemon *d, struct host **ret_host, struct diag *diag)
+{
+	struct host_options options = { .bridge_meta = d->bridge_meta };
+	int r = host_new(d->event, &d->config, &options, on_host, d, ret_host, diag);
+
+	if (r >= 0 && host_cgroup_trouble(*ret_host))
+		log_err("%s", host_cgroup_trouble(*ret_host));
+	return r;
+}
+
+/* The new configuration counts from the next transaction on; nothing is taken out before it. */
+static void reload(struct daemon *d)
+{
+	struct config_sources sources = {
+		.path = d->options->config_path,
+		.mode_variable = getenv(NETWORK_MODE_VARIABLE),
+		.docker_host = getenv("DOCKER_HOST"),
+		.docker_option = d->options->docker,
+		.reload = true,
+		.previous = &d->origin,
+	};
+	struct config config, before = d->config;
+	struct config_origin origin;
+	struct diag diag = { 0 };
+	struct host *host = NULL;
+
+	if (config_load(&sources, &config, &origin, &diag) < 0) {
+		log_err("reload refused, the configuration of before stays: %s", diag.text);
+		return;
+	}
+	d->config = config;
+	if (!same_sources(&config, &before)) {
+		if (make_host(d, &host, &diag) < 0) {
+			d->config = before;
+			log_err("reload refused, the configuration of before stays: %s",
+				diag.text);
+			return;
+		}
+		host_free(d->host);
+		d->host = host;
+	}
+	d->origin = origin;
+	reconcile_forget(d->reconcile);
+	say_mode(d);
+	request(d);
+}
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+{
+	struct daemon *d = data;
+
+	(void)sd_notify(0, "RELOADING=1");
+	reload(d);
+	/* at once, so that READY means that the new mode counts */
+	if (step(d) < 0)
+		retry_later(d);
+	(void)sd_notify(0, "READY=1");
+	return 0;
+}
+
+static int add_signals(struct daemon *d)
+{
+	sigset_t set;
+	int r;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	r = sd_event_add_signal(d->event, NULL, SIGTERM, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(d->event, NULL, SIGINT, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(d->event, NULL, SIGHUP, on_hangup, d);
+	return r;
+}
+
+static int add_sources(struct daemon *d)
+{
+	int r = sd_event_add_defer(d->event, &d->reconcile_source, on_reconcile, d);
+
+	if (r < 0)
+		return r;
+	(void)sd_event_source_set_description(d->reconcile_source, "reconcile");
+	/* behind everything that is readable now: one step for a burst */
+	r = sd_event_source_set_priority(d->reconcile_source, SD_EVENT_PRIORITY_IDLE);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(d->reconcile_source, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time_relative(d->event, &d->retry_source, CLOCK_MONOTONIC, 0, 0,
+					       on_retry, d);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(d->retry_source, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time_relative(d->event, &d->period_source, CLOCK_MONOTONIC,
+					       PERIOD_USEC, PERIOD_ACCURACY_USEC, on_period, d);
+	return r < 0 ? r : add_signals(d);
+}
+
+static int set_up(struct daemon *d, struct diag *diag)
+{
+	int r = sd_event_default(&d->event);
+
+	if (r >= 0)
+		r = add_sources(d);
+	if (r < 0)
+		return diag_set(diag, r, "cannot set up the event loop: %s", strerror(-r));
+	r = nft_open(&d->nft, diag);
+	if (r < 0)
+		return r;
+	r = nft_probe_bridge_meta(d->nft);
+	if (r == -EPERM)
+		return diag_set(diag, r, "may not write the ruleset: run as root (CAP_NET_ADMIN)");
+	if (r < 0)
+		return diag_set(diag, r, "cannot ask the kernel for its features: %s",
+				strerror(-r));
+	d->bridge_meta = r > 0;
+	log_info("bridge ports are told apart by %s",
+		 d->bridge_meta ? "their bridge's name (meta ibrname)"
+				: "kind (no meta ibrname in this kernel): veth ports of unknown "
+				  "bridges wait until they are known");
+	r = monitor_new(d->event, on_foreign, d, &d->monitor, diag);
+	if (r >= 0)
+		r = reconcile_new(d->nft, &d->reconcile);
+	if (r >= 0)
+		r = report_new(&d->report);
+	return r < 0 ? r : make_host(d, &d->host, diag);
+}
+
+static void daemon_done(struct daemon *d)
+{
+	host_free(d->host);
+	monitor_free(d->monitor);
+	reconcile_free(d->reconcile);
+	report_free(d->report);
+	nft_close(d->nft);
+	sd_event_source_disable_unref(d->reconcile_source);
+	sd_event_source_disable_unref(d->retry_source);
+	sd_event_source_disable_unref(d->period_source);
+	sd_event_unref(d->event);
+}
+
+int command_run(const struct options *options)
+{
+	_cleanup_(daemon_done) struct daemon d = { .options = options };
+	_cleanup_close_ int lock = -1;
+	struct diag diag = { 0 };
+	int r = command_load_config(options, &d.config, &d.origin);
+
+	if (r != 0)
+		return r;
+	lock = lock_take(&diag);
+	if (lock < 0) {
+		log_err("%s", diag.text);
+		return EXIT_FAILURE;
+	}
+	r = set_up(&d, &diag);
+	if (r < 0) {
+		log_err("cannot start: %s", diag.text[0] ? diag.text : strerror(-r));
+		return EXIT_FAILURE;
+	}
+	say_mode(&d);
+	if (step(&d) < 0)
+		return EXIT_FAILURE;
+	log_notice("the fence stands; waiting for the engine at %s", d.config.docker);
+	(void)sd_notify(0, "READY=1\nSTATUS=The fence stands.");
+	(void)sd_event_set_watchdog(d.event, true);
+	r = sd_event_loop(d.event);
+	(void)sd_notify(0, "STOPPING=1");
+	log_notice("stopping; the ruleset stays in the kernel (jobfence remove takes it out)");
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
