@@ -53,7 +53,7 @@ enum hazard {
 	HAZARD_DEVICES = 1 << 8,       /* a device that reaches the host (not GPU, not InfiniBand) */
 	HAZARD_NETWORK_DRIVER = 1 << 9, /* attached to macvlan, ipvlan, overlay: no port of ours */
 	HAZARD_RDMA = 1 << 10,         /* remark only: dstack gives it to every job on such a host */
-	HAZARD_HOST_CGROUPNS = 1 << 11,
+	HAZARD_HOST_CGROUPNS = 1 << 11, /* remark only: Docker's default where cgroups are v1 */
 	HAZARD_HOST_USERNS = 1 << 12,  /* remark only, where userns-remap is on */
 };
 
