@@ -495,7 +495,8 @@ static int add_sources(struct cgroup_watch *watch)
 	if (r < 0)
 		return r;
 	sd_event_source_set_description(watch->report, "cgroup-report");
-	sd_event_source_set_priority(watch->report, SD_EVENT_PRIORITY_IMPORTANT);
+	/* After all events that are there already. */
+	sd_event_source_set_priority(watch->report, SD_EVENT_PRIORITY_IMPORTANT + 1);
 	sd_event_source_set_enabled(watch->report, SD_EVENT_OFF);
 	r = sd_event_add_time_relative(watch->event, &watch->retry, CLOCK_MONOTONIC, RETRY_US, 0,
 				       on_retry, watch);

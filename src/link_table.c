@@ -98,7 +98,7 @@ int link_parse(const struct nlmsghdr *header, struct link_update *ret_update)
 		update.message = LINK_MESSAGE_NONE;
 	update.link.ifindex = info->ifi_index;
 	/* Every message that describes the whole link has an MTU. */
-	update.full = attrs[IFLA_IFNAME] && attrs[IFLA_MTU] && !attrs[IFLA_WIRELESS];
+	update.full = attrs[IFLA_IFNAME] && attrs[IFLA_MTU];
 	update.moved = attrs[IFLA_NEW_NETNSID];
 	parse_attributes(attrs, &update);
 	*ret_update = update;

@@ -399,6 +399,30 @@ static void test_read_only_makes_nothing(void **state)
 	assert_int_equal(kernel_id("docker/" CGROUP_KEEP_CHILD), 0);
 }
 
+/* What a rescan found is told, once, also where no event tells of it. */
+static void test_rescan_is_reported(void **state)
+{
+	struct fixture *fixture = *state;
+	struct cgroup_setup cgroup_setup = setup_of(fixture);
+
+	cgroup_setup.read_only = true;
+	assert_int_equal(cgroup_watch_new_in(fixture->event, &cgroup_setup, &fixture->watch, NULL),
+			 0);
+	pump(fixture);
+	assert_int_equal(fixture->calls, 0);
+	make("docker");
+	assert_int_equal(cgroup_watch_rescan(fixture->watch), 0);
+	assert_int_equal(view_of(fixture).parent_id, kernel_id("docker"));
+	pump(fixture);
+	assert_int_equal(fixture->calls, 1);
+	drop("docker");
+	make("docker");
+	assert_int_equal(cgroup_watch_rescan(fixture->watch), 0);
+	assert_int_equal(view_of(fixture).parent_id, kernel_id("docker"));
+	pump(fixture);
+	assert_int_equal(fixture->calls, 2);
+}
+
 /* systemd's slice is not ours to make; it is seen when it comes, and its children are told. */
 static void test_shared_slice(void **state)
 {
@@ -548,6 +572,7 @@ int main(void)
 		WITH_CGROUP(test_deep_parent),
 		WITH_CGROUP(test_rescan),
 		WITH_CGROUP(test_read_only_makes_nothing),
+		WITH_CGROUP(test_rescan_is_reported),
 		WITH_CGROUP(test_shared_slice),
 		WITH_CGROUP(test_daemon_json),
 		WITH_CGROUP(test_where_it_cannot_be),
