@@ -100,8 +100,9 @@ typedef void (*ask_answered_fn)(const struct ask *ask, const struct http_answer 
 struct flight;
 
 struct asks {
-	struct http *http; /* borrowed; NULL while there is none */
-	char api[16];      /* "1.41" */
+	struct http *http;       /* borrowed; NULL while there is none */
+	char api[16];            /* "1.41" */
+	unsigned timeout_max_ms; /* 0: as the table says; tests have less time */
 	ask_answered_fn answered;
 	void *data;
 	struct ask *queue; /* owned */
@@ -216,7 +217,8 @@ struct engine {
 	bool loss_told;
 	uint64_t loss_told_us, in_sync_since_us, failure_told_us;
 	unsigned failures_untold;
-	unsigned retry_ms, refresh_retry_ms; /* backoff */
+	unsigned retry_ms, refresh_retry_ms;             /* backoff */
+	uint64_t ping_us, stream_head_us, inspecting_us; /* set by engine_new() */
 
 	sd_event_source *work;  /* defer: sends asks, tells the change */
 	sd_event_source *retry; /* connects */

@@ -8,6 +8,7 @@
  */
 #include <curl/curl.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,7 +170,7 @@ static int on_retry(sd_event_source *source, uint64_t now, void *data)
 void engine_connected(struct engine *engine)
 {
 	engine->state = ENGINE_SYNCING;
-	arm(engine->ping, PING_US);
+	arm(engine->ping, engine->ping_us);
 	engine_touched(engine);
 }
 
@@ -177,7 +178,7 @@ static int on_ping(sd_event_source *source, uint64_t now, void *data)
 {
 	struct engine *engine = data;
 
-	arm(engine->ping, PING_US);
+	arm(engine->ping, engine->ping_us);
 	if (asks_add(&engine->asks, ASK_PING, "", false))
 		engine_lost(engine, "out of memory");
 	engine_wants_work(engine);
@@ -242,7 +243,7 @@ void engine_open_stream(struct engine *engine)
 	if (r)
 		engine_lost(engine, "cannot ask for events: %s", strerror(-r));
 	else
-		arm(engine->deadline, STREAM_HEAD_US);
+		arm(engine->deadline, engine->stream_head_us);
 }
 
 /* --- refresh: list, then inspect --- */
@@ -325,7 +326,7 @@ void engine_list_came(struct engine *engine)
 		return;
 	}
 	refresh->phase = REFRESH_INSPECTING;
-	arm(engine->deadline, INSPECTING_US);
+	arm(engine->deadline, engine->inspecting_us);
 	engine_touched(engine);
 }
 
@@ -360,7 +361,8 @@ static int on_deadline(sd_event_source *source, uint64_t now, void *data)
 	char path[128];
 
 	if (!engine->stream_opened) {
-		engine_lost(engine, "no event stream within %llu s", STREAM_HEAD_US / SECOND_US);
+		engine_lost(engine, "no event stream within %" PRIu64 " ms",
+			    engine->stream_head_us / 1000);
 	} else if (engine->refresh.phase == REFRESH_INSPECTING) {
 		/* An inspect answer may be held back for as long as a start hangs. */
 		log_warn("engine %s holds back %zu answers; going on without them",
@@ -477,6 +479,9 @@ int engine_new(sd_event *event, const char *socket_path, engine_changed_fn chang
 	engine->asks.data = engine;
 	engine->retry_ms = RETRY_MIN_MS;
 	engine->refresh_retry_ms = REFRESH_RETRY_MIN_MS;
+	engine->ping_us = PING_US;
+	engine->stream_head_us = STREAM_HEAD_US;
+	engine->inspecting_us = INSPECTING_US;
 	engine->socket_path = strdup(socket_path);
 	engine->refresh.tombstones = calloc(TOMBSTONES_MAX, sizeof(*engine->refresh.tombstones));
 	if (!engine->socket_path || !engine->refresh.tombstones)

@@ -226,6 +226,8 @@ static int send_ask(struct asks *asks, const struct ask *ask)
 		return -ENOMEM;
 	ask_path(ask, asks->api, path, sizeof(path));
 	http_ask.path = path;
+	if (asks->timeout_max_ms && http_ask.timeout_ms > asks->timeout_max_ms)
+		http_ask.timeout_ms = asks->timeout_max_ms;
 	flight->asks = asks;
 	flight->ask = *ask;
 	flight->ask.seq = ++asks->seq;
