@@ -306,7 +306,7 @@ static void test_nsid_of_file(void **state)
 	/* What Docker does for NetworkSettings.SandboxKey. */
 	run("ip link add v0 type veth peer name eth0 netns %d", (int)fixture->guest);
 	snprintf(key, sizeof(key), "/proc/%d/ns/net", (int)fixture->guest);
-	assert_int_equal(mount(key, path, NULL, MS_BIND, NULL), 0);
+	assert_int_equal(mount(key, path, "none", MS_BIND, NULL), 0);
 	pump(fixture);
 	assert_true(link_watch_nsid(fixture->watch, path) >= 0);
 	assert_int_equal(link_watch_nsid(fixture->watch, path), find(fixture->watch, "v0")->nsid);
@@ -416,7 +416,7 @@ int main(void)
 	};
 
 	if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	    mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0)
 		return SKIP;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
