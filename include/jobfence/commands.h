@@ -11,6 +11,7 @@ struct options {
 	const char *config_path; /* --config; NULL: the default */
 	const char *docker;      /* --docker; NULL */
 	const char *mode;        /* render --mode; NULL */
+	bool portable;           /* render --portable: rulesets/, the same on every host */
 	bool json;               /* --json */
 	bool verbose;            /* --verbose */
 };

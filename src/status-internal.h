@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What `status` shows, as plain data, and its two forms. */
+#pragma once
+
+#include <jansson.h>
+
+#include "commands-internal.h"
+
+enum ruleset_state {
+	RULESET_UNKNOWN, /* not read: struct status_view.ruleset_trouble says why */
+	RULESET_ABSENT,
+	RULESET_DIFFERS,
+	RULESET_PRESENT,
+};
+
+struct status_row {
+	const struct container *container; /* borrowed */
+	const struct verdict *verdict;     /* borrowed */
+	uint64_t stopped;                  /* packets; only where the view has a live ruleset */
+};
+
+/* Everything but the rows is borrowed. */
+struct status_view {
+	const struct config *config;
+	const struct config_origin *origin;
+	const struct engine_view *engine;
+	const struct expected *expected; /* model, skeleton (names of counters), ruleset */
+	const struct live *live;         /* NULL: not read */
+	const char *cgroup_trouble;      /* NULL: none */
+	const char *ruleset_trouble;     /* NULL: none */
+	enum ruleset_state ruleset;
+	size_t differences;
+	pid_t daemon_pid;        /* 0: none runs; -1: one does, its pid is not known */
+	struct status_row *rows; /* owned; one per container: what needs attention, jobs, others */
+	size_t rows_n;
+};
+
+/* Fills rows, ruleset and differences from the rest. Returns 0 or -ENOMEM. */
+int status_view_fill(struct status_view *view);
+void status_view_done(struct status_view *view);
+
+const char *ruleset_state_name(enum ruleset_state state); /* "present", … */
+const char *engine_state_name(enum engine_state state);   /* "lost", "syncing", "in_sync" */
+const char *cgroup_driver_name(enum cgroup_driver driver);
+const char *violation_policy_name(enum violation_policy policy);
+
+void status_print(FILE *out, const struct status_view *view);
+/* The same as JSON, names as documented in the manual. NULL: no memory. The caller owns it. */
+json_t *status_json(const struct status_view *view);

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * `status` for a person: what the fence stands on, then what needs attention, then a row per live
+ * container. Pure formatting: it asks nobody and decides nothing.
+ *
+ * A job that the fence cannot hold is never shown as confined, and a number that could not be read
+ * is a question mark, never a zero.
+ */
+#include "status-internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "jobfence/text.h"
+
+#define COLUMNS_N 9
+#define CELL_MAX 64 /* bytes, with the NUL; the last column is as long as it is */
+
+struct cells {
+	char cell[COLUMNS_N - 1][CELL_MAX];
+	const char *why;
+	char marker;
+};
+
+static const char *const titles[COLUMNS_N] = {
+	"NAME", "ROLE", "TASK", "PLACEMENT", "SIZE", "CLASS", "CONFINEMENT", "STOPPED", "WHY",
+};
+
+static void print_engine(FILE *out, const struct status_view *view)
+{
+	const struct engine_view *engine = view->engine;
+	char text[512];
+
+	fprintf(out, "engine        unix://%s, ", view->config->docker);
+	if (engine->info.version[0])
+		fprintf(out, "version %s, ", text_safe(engine->info.version, text, sizeof(text)));
+	switch (engine->state) {
+	case ENGINE_LOST:
+		fprintf(out, "not reachable: %s\n",
+			text_safe(engine->trouble ?: "it has not answered yet", text,
+				  sizeof(text)));
+		break;
+	case ENGINE_SYNCING:
+		fprintf(out, "still answering; what is below is not all\n");
+		break;
+	case ENGINE_IN_SYNC:
+		fprintf(out, "in sync\n");
+		break;
+	}
+}
+
+static void print_cgroups(FILE *out, const struct status_view *view)
+{
+	const struct cgroup_view *cgroups = &view->expected->model.cgroups;
+	char text[CGROUP_PATH_MAX];
+
+	if (!view->expected->model.has_cgroups)
+		fprintf(out, "cgroups       none usable: %s\n",
+			view->cgroup_trouble ?: "host jobs are not fenced");
+	else
+		fprintf(out, "cgroups       %s driver, %s/%s%s%s\n",
+			cgroup_driver_name(cgroups->driver), cgroups->root,
+			text_safe(cgroups->parent, text, sizeof(text)),
+			cgroups->shared ? ", shared with services" : "",
+			cgroups->parent_id ? "" : " (not there yet)");
+}
+
+static void print_bridges(FILE *out, const struct status_view *view)
+{
+	const struct elems *elems = &view->expected->ruleset->sets[SET_GUARDED_BRIDGES];
+	char name[IFNAMSIZ + 1];
+
+	fprintf(out, "bridges       ");
+	for (size_t i = 0; i < elems->n; i++) {
+		snprintf(name, sizeof(name), "%.*s", IFNAMSIZ, (const char *)elems->elem[i].key);
+		fprintf(out, "%s%s", i ? " " : "", name);
+	}
+	fprintf(out, "%s\n", elems->n ? "" : "none named");
+}
+
+static void print_ruleset(FILE *out, const struct status_view *view)
+{
+	fprintf(out, "ruleset       ");
+	switch (view->ruleset) {
+	case RULESET_UNKNOWN:
+		fprintf(out, "? (%s)\n", view->ruleset_trouble ?: "not read");
+		break;
+	case RULESET_ABSENT:
+		fprintf(out, "absent: nothing is fenced; start it with jobfence run\n");
+		break;
+	case RULESET_DIFFERS:
+		fprintf(out, "differs: %zu difference%s, see jobfence verify\n", view->differences,
+			view->differences == 1 ? "" : "s");
+		break;
+	case RULESET_PRESENT:
+		fprintf(out, "present, as it should be\n");
+		break;
+	}
+}
+
+static void print_daemon(FILE *out, const struct status_view *view)
+{
+	fprintf(out, "daemon        ");
+	if (view->daemon_pid > 0)
+		fprintf(out, "running, pid %d\n", (int)view->daemon_pid);
+	else if (view->daemon_pid < 0)
+		fprintf(out, "running\n");
+	else if (view->ruleset == RULESET_ABSENT)
+		fprintf(out, "stopped\n");
+	else if (view->ruleset == RULESET_UNKNOWN)
+		fprintf(out, "stopped: a fence that was there still stands, nothing new is "
+			     "opened\n");
+	else
+		fprintf(out, "stopped: the fence stands, nothing new is opened\n");
+}
+
+static void print_head(FILE *out, const struct status_view *view)
+{
+	const struct config *config = view->config;
+	char text[sizeof(view->origin->mode)];
+
+	fprintf(out, "mode          %d %s (%s)\n", (int)config->mode,
+		network_mode_name(config->mode), text_safe(view->origin->mode, text, sizeof(text)));
+	fprintf(out, "on violation  %s\n", violation_policy_name(config->on_violation));
+	print_engine(out, view);
+	print_cgroups(out, view);
+	print_bridges(out, view);
+	print_ruleset(out, view);
+	print_daemon(out, view);
+}
+
+/* Only live containers are told of here: a stopped one sends nothing. */
+static void print_attention(FILE *out, const struct status_view *view)
+{
+	size_t violations = 0, unheld = 0, stale = 0;
+
+	for (size_t i = 0; i < view->rows_n; i++) {
+		if (!container_is_live(view->rows[i].container))
+			continue;
+		violations += view->rows[i].verdict->violation;
+		unheld += view->rows[i].verdict->unconfinable;
+		stale += view->rows[i].verdict->stale_mirror;
+	}
+	if (violations + unheld + stale > 0)
+		fprintf(out, "\n");
+	if (violations > 0)
+		fprintf(out, "! %zu job%s where the server's mode cannot have placed %s\n",
+			violations, violations == 1 ? "" : "s", violations == 1 ? "it" : "them");
+	if (unheld > 0)
+		fprintf(out, "! %zu job%s that the fence cannot hold\n", unheld,
+			unheld == 1 ? "" : "s");
+	if (stale > 0)
+		fprintf(out,
+			"~ %zu job%s not where the mirrored mode would have placed %s: compare "
+			"mode with the server's\n",
+			stale, stale == 1 ? "" : "s", stale == 1 ? "it" : "them");
+}
+
+static char marker(const struct verdict *verdict)
+{
+	if (verdict->violation || verdict->unconfinable)
+		return '!';
+	return verdict->stale_mirror ? '~' : ' ';
+}
+
+static void fill_cells(const struct status_view *view, const struct status_row *row,
+		       struct cells *cells)
+{
+	const struct container *c = row->container;
+	const struct verdict *verdict = row->verdict;
+	bool job = verdict->role == ROLE_JOB;
+
+	*cells = (struct cells){ .why = verdict->why, .marker = marker(verdict) };
+	text_safe(c->name && c->name[0] ? c->name : c->id, cells->cell[0], CELL_MAX);
+	snprintf(cells->cell[1], CELL_MAX, "%s", role_name(verdict->role));
+	text_safe(job && c->task_id && c->task_id[0] ? c->task_id : "-", cells->cell[2], CELL_MAX);
+	snprintf(cells->cell[3], CELL_MAX, "%s%s", placement_name(verdict->placement),
+		 verdict->joined ? " (joined)" : "");
+	snprintf(cells->cell[4], CELL_MAX, "%s", job ? instance_size_name(verdict->size) : "-");
+	snprintf(cells->cell[5], CELL_MAX, "-");
+	if (job)
+		snprintf(cells->cell[5], CELL_MAX, "mode %d", (int)verdict->class);
+	snprintf(cells->cell[6], CELL_MAX, verdict->unconfinable ? "NOT HELD (%s)" : "%s",
+		 confinement_name(verdict->confinement));
+	if (!view->live)
+		snprintf(cells->cell[7], CELL_MAX, "?");
+	else
+		snprintf(cells->cell[7], CELL_MAX, "%" PRIu64, row->stopped);
+}
+
+static void print_line(FILE *out, char mark, const char *const *texts, const size_t *widths)
+{
+	fprintf(out, "%c ", mark);
+	for (size_t i = 0; i + 1 < COLUMNS_N; i++)
+		fprintf(out, "%-*s  ", (int)widths[i], texts[i]);
+	fprintf(out, "%s\n", texts[COLUMNS_N - 1]);
+}
+
+static void print_cells(FILE *out, const struct cells *cells, const size_t *widths)
+{
+	const char *texts[COLUMNS_N];
+
+	for (size_t i = 0; i + 1 < COLUMNS_N; i++)
+		texts[i] = cells->cell[i];
+	texts[COLUMNS_N - 1] = cells->why;
+	print_line(out, cells->marker, texts, widths);
+}
+
+static void widen(const struct cells *cells, size_t *widths)
+{
+	for (size_t i = 0; i + 1 < COLUMNS_N; i++) {
+		size_t len = strlen(cells->cell[i]);
+
+		widths[i] = len > widths[i] ? len : widths[i];
+	}
+}
+
+static void print_rows(FILE *out, const struct status_view *view)
+{
+	size_t widths[COLUMNS_N] = { 0 }, live = 0;
+	struct cells cells;
+
+	for (size_t i = 0; i < COLUMNS_N; i++)
+		widths[i] = strlen(titles[i]);
+	for (size_t i = 0; i < view->rows_n; i++) {
+		if (!container_is_live(view->rows[i].container))
+			continue;
+		fill_cells(view, &view->rows[i], &cells);
+		widen(&cells, widths);
+		live++;
+	}
+	fprintf(out, "\n");
+	if (live > 0)
+		print_line(out, ' ', titles, widths);
+	for (size_t i = 0; i < view->rows_n; i++) {
+		if (!container_is_live(view->rows[i].container))
+			continue;
+		fill_cells(view, &view->rows[i], &cells);
+		print_cells(out, &cells, widths);
+	}
+	if (live == 0)
+		fprintf(out, "no running containers%s\n",
+			view->engine->ever_in_sync ? "" : " known");
+	if (live < view->rows_n)
+		fprintf(out, "%s%zu stopped container%s not shown\n", live ? "\n" : "",
+			view->rows_n - live, view->rows_n - live == 1 ? "" : "s");
+	if (!view->live && live > 0)
+		fprintf(out, "\npackets stopped: ? (%s)\n", view->ruleset_trouble ?: "not read");
+}
+
+void status_print(FILE *out, const struct status_view *view)
+{
+	print_head(out, view);
+	print_attention(out, view);
+	print_rows(out, view);
+}

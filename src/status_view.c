@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What `status` shows, put together from what was seen: one row per container in the order in
+ * which a person should read them, and how many packets were stopped of each. Pure.
+ *
+ * The kernel counts by element, and the elements of a job are those whose comment starts with its
+ * name and task id (policy_containers.c writes it). An element that still names another container
+ * is never counted for this one.
+ */
+#include "status-internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "jobfence/plan.h"
+#include "jobfence/text.h"
+
+/* The sets whose elements count what was stopped of a job. */
+static const enum set_id counting_sets[] = {
+	SET_HOST_JOBS,
+	SET_JOBS4,
+	SET_JOBS6,
+	SET_JOB_PORTS,
+};
+
+const char *ruleset_state_name(enum ruleset_state state)
+{
+	switch (state) {
+	case RULESET_UNKNOWN:
+		return "unknown";
+	case RULESET_ABSENT:
+		return "absent";
+	case RULESET_DIFFERS:
+		return "differs";
+	case RULESET_PRESENT:
+		return "present";
+	}
+	return "unknown";
+}
+
+const char *engine_state_name(enum engine_state state)
+{
+	switch (state) {
+	case ENGINE_LOST:
+		return "lost";
+	case ENGINE_SYNCING:
+		return "syncing";
+	case ENGINE_IN_SYNC:
+		return "in_sync";
+	}
+	return "lost";
+}
+
+const char *cgroup_driver_name(enum cgroup_driver driver)
+{
+	switch (driver) {
+	case CGROUP_DRIVER_AUTO:
+		return "auto";
+	case CGROUP_DRIVER_CGROUPFS:
+		return "cgroupfs";
+	case CGROUP_DRIVER_SYSTEMD:
+		return "systemd";
+	}
+	return "auto";
+}
+
+const char *violation_policy_name(enum violation_policy policy)
+{
+	switch (policy) {
+	case ON_VIOLATION_QUARANTINE:
+		return "quarantine";
+	case ON_VIOLATION_FENCE:
+		return "fence";
+	}
+	return "quarantine";
+}
+
+/* How the comments of its elements start. */
+static void comment_start(const struct status_row *row, char *text, size_t size)
+{
+	const struct container *c = row->container;
+	char name[41], task[41];
+
+	text_safe(c->name && c->name[0] ? c->name : c->id, name, sizeof(name));
+	text_safe(c->task_id, task, sizeof(task));
+	if (row->verdict->role == ROLE_JOB)
+		snprintf(text, size, "%s task %s ", name, task);
+	else
+		snprintf(text, size, "%s bystander", name);
+}
+
+static uint64_t count_stopped(const struct ruleset *elements, const struct status_row *row)
+{
+	char start[128];
+	uint64_t packets = 0;
+
+	comment_start(row, start, sizeof(start));
+	for (size_t s = 0; s < ARRAY_SIZE(counting_sets); s++) {
+		const struct elems *elems = &elements->sets[counting_sets[s]];
+
+		for (size_t i = 0; i < elems->n; i++)
+			if (strncmp(elems->elem[i].comment ?: "", start, strlen(start)) == 0)
+				packets += elems->elem[i].packets;
+	}
+	return packets;
+}
+
+/* 0: look at this first. */
+static int row_rank(const struct status_row *row)
+{
+	if (row->verdict->violation || row->verdict->unconfinable)
+		return 0;
+	if (row->verdict->stale_mirror)
+		return 1;
+	return row->verdict->role == ROLE_JOB ? 2 : 3;
+}
+
+static int row_order(const void *a, const void *b)
+{
+	const struct status_row *one = a, *two = b;
+	int r = row_rank(one) - row_rank(two);
+
+	if (r == 0)
+		r = strcmp(one->container->name ?: "", two->container->name ?: "");
+	return r ?: strcmp(one->container->id, two->container->id);
+}
+
+static int judge_ruleset(struct status_view *view)
+{
+	_cleanup_(ops_done) struct ops ops = { 0 };
+	int r;
+
+	view->ruleset = RULESET_UNKNOWN;
+	view->differences = 0;
+	if (!view->live)
+		return 0;
+	view->ruleset = RULESET_ABSENT;
+	if (!view->live->table[FAMILY_INET] && !view->live->table[FAMILY_BRIDGE])
+		return 0;
+	r = plan_make(view->expected->skeleton, view->expected->ruleset, view->live, &ops);
+	if (r < 0)
+		return r;
+
+	_cleanup_(sentences_done) struct sentences sentences = { 0 };
+
+	r = differences_text(&ops, NULL, NULL, &sentences);
+	if (r < 0)
+		return r;
+	view->differences = ops.n > 0 && sentences.n == 0 ? 1 : sentences.n;
+	view->ruleset = ops.n > 0 ? RULESET_DIFFERS : RULESET_PRESENT;
+	return 0;
+}
+
+int status_view_fill(struct status_view *view)
+{
+	const struct model *model = &view->expected->model;
+	int r = judge_ruleset(view);
+
+	if (r < 0)
+		return r;
+	view->rows = calloc(model->containers_n + 1, sizeof(*view->rows));
+	if (!view->rows)
+		return -ENOMEM;
+	view->rows_n = model->containers_n;
+	for (size_t i = 0; i < view->rows_n; i++) {
+		struct status_row *row = &view->rows[i];
+
+		row->container = &model->containers[i];
+		row->verdict = &view->expected->verdicts[i];
+		if (view->live)
+			row->stopped = count_stopped(view->live->elements, row);
+	}
+	qsort(view->rows, view->rows_n, sizeof(*view->rows), row_order);
+	return 0;
+}
+
+void status_view_done(struct status_view *view)
+{
+	free(view->rows);
+	*view = (struct status_view){ 0 };
+}
