@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The policy against plain models: what each kind of container adds to the sets, and above all
+ * what opens nothing.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "jobfence/policy.h"
+
+#define ID(c) c c c c c c c c c c c c c c c c
+#define ID_A ID("aaaa")
+#define ID_B ID("bbbb")
+#define ID_C ID("cccc")
+#define NET_DOCKER0 ID("d0d0")
+#define NET_USER ID("e1e1")
+
+enum { DOCKER0 = 3, BR_USER = 4, VETH_A = 10, VETH_B = 11, VETH_C = 12 };
+
+/* A host with two bridges and three containers, changed by each test to its purpose. */
+struct fixture {
+	struct config config;
+	struct container containers[3];
+	struct endpoint endpoints[3];
+	struct port_binding ports[3][2];
+	struct network networks[2];
+	struct link links[8];
+	int nsid[3];
+	uint64_t cgroup_id[3];
+	struct cgroup_child children[3];
+	struct model model;
+	struct ruleset *ruleset;
+	struct verdict *verdicts;
+};
+
+static void set_link(struct link *link, int ifindex, const char *name, const char *kind, int master)
+{
+	*link = (struct link){ .ifindex = ifindex, .master = master, .nsid = -1 };
+	strcpy(link->name, name);
+	strcpy(link->kind, kind);
+}
+
+static void set_container(struct fixture *f, size_t i, const char *id, char *name, bool job)
+{
+	static char sandbox[3][32];
+	char text[32];
+
+	strcpy(f->containers[i].id, id);
+	f->containers[i].name = name;
+	f->containers[i].is_task = job;
+	f->containers[i].task_id = job ? (char *)"4711" : NULL;
+	f->containers[i].inspected = true;
+	f->containers[i].state = CONTAINER_RUNNING;
+	f->containers[i].network_kind = NETWORK_KIND_BRIDGE;
+	f->containers[i].nano_cpus = 1;
+	f->containers[i].memory = 1;
+	snprintf(sandbox[i], sizeof(sandbox[i]), "/run/netns/%zu", i);
+	f->containers[i].sandbox_key = sandbox[i];
+	f->containers[i].endpoints = &f->endpoints[i];
+	f->containers[i].endpoints_n = 1;
+	strcpy(f->endpoints[i].network_id, NET_DOCKER0);
+	snprintf(text, sizeof(text), "172.17.0.%zu", i + 2);
+	assert_int_equal(ip_addr_parse(text, &f->endpoints[i].ip4), 0);
+	snprintf(text, sizeof(text), "fd00:d0c::%zu", i + 2);
+	assert_int_equal(ip_addr_parse(text, &f->endpoints[i].ip6), 0);
+	snprintf(text, sizeof(text), "02:42:ac:11:00:0%zu", i + 2);
+	assert_int_equal(mac_addr_parse(text, &f->endpoints[i].mac), 0);
+	f->links[4 + i].nsid = f->nsid[i] = (int)i;
+	f->links[4 + i].peer_mac = f->endpoints[i].mac;
+	f->cgroup_id[i] = 1000 + i;
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	config_defaults(&f->config);
+	strcpy(f->networks[0].id, NET_DOCKER0);
+	strcpy(f->networks[0].bridge, "docker0");
+	strcpy(f->networks[1].id, NET_USER);
+	strcpy(f->networks[1].bridge, "br-0123456789ab");
+	set_link(&f->links[0], 1, "lo", "", 0);
+	set_link(&f->links[1], DOCKER0, "docker0", "bridge", 0);
+	set_link(&f->links[2], BR_USER, "br-0123456789ab", "bridge", 0);
+	set_link(&f->links[3], 5, "br-lan", "bridge", 0);
+	set_link(&f->links[4], VETH_A, "vetha", "veth", DOCKER0);
+	set_link(&f->links[5], VETH_B, "vethb", "veth", DOCKER0);
+	set_link(&f->links[6], VETH_C, "vethc", "veth", DOCKER0);
+	set_link(&f->links[7], 20, "eth0", "", 5);
+	set_container(f, 0, ID_A, (char *)"train-0-0-1a2b3c4d", true);
+	set_container(f, 1, ID_B, (char *)"web", false);
+	set_container(f, 2, ID_C, (char *)"db", false);
+	f->model = (struct model){
+		.containers = f->containers, .containers_n = 3,
+		.nsid = f->nsid, .cgroup_id = f->cgroup_id,
+		.networks = f->networks, .networks_n = 2,
+		.links = f->links, .links_n = 8,
+		.has_cgroups = true, .engine_cgroup_id = 77, .engine_level = 2,
+		.in_sync = true,
+	};
+	strcpy(f->model.cgroups.parent, "docker");
+	f->model.cgroups.parent_id = 42;
+	f->model.cgroups.parent_level = 1;
+	*state = f;
+	return 0;
+}
+
+static void clear(struct fixture *f)
+{
+	f->ruleset = ruleset_free(f->ruleset);
+	free(f->verdicts);
+	f->verdicts = NULL;
+}
+
+static int tear_down(void **state)
+{
+	clear(*state);
+	free(*state);
+	return 0;
+}
+
+static void build(struct fixture *f)
+{
+	clear(f);
+	assert_int_equal(policy_build(&f->config, &f->model, &f->ruleset, &f->verdicts), 0);
+}
+
+/* The set as text: "key key …", each with its comment's last word in brackets where it has one. */
+static const char *set_text(const struct fixture *f, enum set_id set)
+{
+	static char text[4096];
+	const struct elems *elems = &f->ruleset->sets[set];
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < elems->n; i++) {
+		char key[256];
+
+		assert_int_equal(elem_key_text(set, elems->elem[i].key, key, sizeof(key), NULL, NULL),
+				 0);
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? ", " : "",
+					 key);
+	}
+	return text;
+}
+
+#define assert_set(f, set, want) assert_string_equal(set_text((f), (set)), (want))
+
+static void host(struct fixture *f, size_t i)
+{
+	f->containers[i].network_kind = NETWORK_KIND_HOST;
+	f->containers[i].endpoints_n = 0;
+	f->containers[i].nano_cpus = f->containers[i].memory = 0;
+}
+
+static void base_sets_need_no_container(void **state)
+{
+	struct fixture *f = *state;
+
+	f->model.containers_n = 0;
+	build(f);
+	assert_set(f, SET_GUARDED_BRIDGES, "\"br-0123456789ab\", \"docker0\"");
+	assert_set(f, SET_BRIDGE_GUARDED, "\"br-0123456789ab\", \"docker0\"");
+	assert_set(f, SET_SPARED_BRIDGES, "\"br-lan\"");
+	assert_set(f, SET_HOST_APIS, "10997, 10998");
+	assert_set(f, SET_OWN_APIS, "10022, 10999");
+	assert_set(f, SET_RESERVED_APIS, "10022, 10997, 10998, 10999");
+	assert_set(f, SET_CONTAINER_SLICES, "cgroup 42");
+	assert_set(f, SET_ENGINE_CGROUPS, "cgroup 77");
+	for (size_t set = SET_BYSTANDER_CGROUPS; set <= SET_BYSTANDER_PUBLISHED; set++)
+		assert_int_equal(f->ruleset->sets[set].n, 0);
+}
+
+static void foreign_ports_only_without_ibrname(void **state)
+{
+	struct fixture *f = *state;
+
+	build(f);
+	assert_set(f, SET_FOREIGN_PORTS, "\"eth0\"");
+	f->model.bridge_meta = true;
+	build(f);
+	assert_set(f, SET_FOREIGN_PORTS, "");
+}
+
+static void bridge_job_is_named_and_bound(void **state)
+{
+	struct fixture *f = *state;
+
+	f->model.containers_n = 1;
+	build(f);
+	assert_int_equal(f->verdicts[0].confinement, CONFINEMENT_ISOLATED);
+	assert_set(f, SET_JOBS4, "\"docker0\" . 172.17.0.2");
+	assert_set(f, SET_JOBS6, "\"docker0\" . fd00:d0c::2");
+	assert_set(f, SET_JOB_PORTS, "\"vetha\"");
+	assert_set(f, SET_JOB_BINDINGS4, "\"vetha\" . 02:42:ac:11:00:02 . 172.17.0.2");
+	assert_set(f, SET_JOB_BINDINGS6,
+		   "\"vetha\" . 02:42:ac:11:00:02 . fd00:d0c::2, "
+		   "\"vetha\" . 02:42:ac:11:00:02 . fe80::42:acff:fe11:2");
+	assert_string_equal(f->ruleset->sets[SET_JOBS4].elem[0].comment,
+			    "train-0-0-1a2b3c4d task 4711 HOST_WHEN_POSSIBLE isolated");
+	assert_set(f, SET_BYSTANDER_PORTS, "");
+	assert_set(f, SET_HOST_JOBS, "");
+}
+
+static void bystanders_open_by_their_port(void **state)
+{
+	struct fixture *f = *state;
+
+	build(f);
+	assert_set(f, SET_BYSTANDER_PORTS, "\"vethb\", \"vethc\"");
+	assert_set(f, SET_BYSTANDERS4, "172.17.0.3, 172.17.0.4");
+	assert_set(f, SET_BYSTANDERS6,
+		   "fd00:d0c::3, fd00:d0c::4, fe80::42:acff:fe11:3, fe80::42:acff:fe11:4");
+}
+
+static void assert_b_closed(struct fixture *f)
+{
+	build(f);
+	assert_set(f, SET_BYSTANDER_PORTS, "\"vethc\"");
+	assert_set(f, SET_BYSTANDERS4, "172.17.0.4");
+}
+
+static void bystander_without_port_opens_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	/* its namespace's file is gone: whatever has the id now is another */
+	f->nsid[1] = -1;
+	assert_b_closed(f);
+	/* no link has that id */
+	f->nsid[1] = 9;
+	assert_b_closed(f);
+	/* the link is on another bridge than its network's */
+	f->nsid[1] = 1;
+	f->links[5].master = BR_USER;
+	assert_b_closed(f);
+	/* its network is not known */
+	f->links[5].master = DOCKER0;
+	strcpy(f->endpoints[1].network_id, ID("9999"));
+	assert_b_closed(f);
+}
+
+static void early_bystander_opens_by_mac(void **state)
+{
+	struct fixture *f = *state;
+
+	f->containers[1].sandbox_key = NULL;
+	f->nsid[1] = -1;
+	build(f);
+	assert_set(f, SET_BYSTANDER_PORTS, "\"vethb\", \"vethc\"");
+	/* two ports with that MAC are none */
+	f->links[4].peer_mac = f->endpoints[1].mac;
+	assert_b_closed(f);
+	/* and no port with it is none */
+	f->links[4].peer_mac = f->links[5].peer_mac = f->endpoints[0].mac;
+	assert_b_closed(f);
+}
+
+static void namespace_shared_with_a_job_is_a_jobs(void **state)
+{
+	struct fixture *f = *state;
+
+	f->containers[0].network_kind = NETWORK_KIND_CONTAINER;
+	f->containers[0].network_ref = (char *)ID_B;
+	f->containers[0].endpoints_n = 0;
+	assert_b_closed(f);
+	assert_set(f, SET_JOB_PORTS, "\"vethb\"");
+	assert_set(f, SET_JOBS4, "\"docker0\" . 172.17.0.3");
+	/* a job that has ended shares nothing */
+	f->containers[0].state = CONTAINER_EXITED;
+	build(f);
+	assert_set(f, SET_BYSTANDER_PORTS, "\"vethb\", \"vethc\"");
+}
+
+static void address_of_a_job_is_no_bystanders(void **state)
+{
+	struct fixture *f = *state;
+
+	f->endpoints[1].ip4 = f->endpoints[0].ip4;
+	build(f);
+	assert_set(f, SET_BYSTANDERS4, "172.17.0.4");
+}
+
+static void stopped_containers_add_nothing(void **state)
+{
+	static const enum container_state states[] = { CONTAINER_CREATED, CONTAINER_EXITED,
+						       CONTAINER_DEAD, CONTAINER_REMOVING };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		for (size_t j = 0; j < 3; j++)
+			f->containers[j].state = states[i];
+		build(f);
+		assert_set(f, SET_BYSTANDER_PORTS, "");
+		assert_set(f, SET_BYSTANDERS4, "");
+		assert_set(f, SET_JOB_PORTS, "");
+		assert_set(f, SET_JOBS4, "");
+	}
+}
+
+static void publish(struct fixture *f, size_t i, const char *ip, uint16_t port)
+{
+	struct port_binding *binding = &f->ports[i][f->containers[i].ports_n++];
+
+	*binding = (struct port_binding){ .l4proto = IPPROTO_TCP, .host_port = port,
+					  .container_port = 10999 };
+	assert_int_equal(ip_addr_parse(ip, &binding->host_ip), 0);
+	f->containers[i].ports = f->ports[i];
+}
+
+static void published_ports_are_reserved(void **state)
+{
+	struct fixture *f = *state;
+
+	publish(f, 0, "127.0.0.1", 32768);
+	publish(f, 0, "0.0.0.0", 8080);
+	publish(f, 1, "0.0.0.0", 9090);
+	publish(f, 2, "10.0.0.1", 0);
+	build(f);
+	assert_set(f, SET_PUBLISHED4, "6 . 127.0.0.1 . 32768");
+	assert_set(f, SET_PUBLISHED6, "6 . ::1 . 32768");
+	assert_set(f, SET_PUBLISHED_ANY, "6 . 8080");
+	assert_set(f, SET_BYSTANDER_PUBLISHED, "6 . 9090");
+}
+
+static void host_job_is_paired_with_its_runner(void **state)
+{
+	struct fixture *f = *state;
+
+	host(f, 0);
+	build(f);
+	assert_set(f, SET_HOST_JOBS, "cgroup 1000");
+	assert_set(f, SET_JOB_TAGS, "cgroup 1000");
+	assert_int_equal(f->ruleset->sets[SET_JOB_TAGS].elem[0].data, 0x10000000 | 1001);
+	assert_set(f, SET_OWN, "0x100003e9 . cgroup 1000");
+	assert_set(f, SET_QUARANTINED_CGROUPS, "");
+	assert_set(f, SET_BYSTANDER_CGROUPS, "");
+}
+
+static void tags_are_unique_and_of_no_history(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t first;
+
+	for (size_t i = 0; i < 3; i++) {
+		host(f, i);
+		f->containers[i].is_task = true;
+		/* the same low bits */
+		f->cgroup_id[i] = 5 + 65535 * i;
+	}
+	build(f);
+	assert_int_equal(f->ruleset->sets[SET_OWN].n, 3);
+	assert_int_equal(f->ruleset->sets[SET_JOB_TAGS].n, 3);
+	first = f->ruleset->sets[SET_JOB_TAGS].elem[0].data;
+	build(f);
+	assert_int_equal(f->ruleset->sets[SET_JOB_TAGS].elem[0].data, first);
+}
+
+static void part_of_an_instance_is_quarantined(void **state)
+{
+	struct fixture *f = *state;
+
+	host(f, 0);
+	f->containers[0].nano_cpus = 1;
+	f->containers[0].memory = 1;
+	build(f);
+	assert_set(f, SET_QUARANTINED_CGROUPS, "cgroup 1000");
+	assert_set(f, SET_HOST_JOBS, "cgroup 1000");
+	assert_set(f, SET_OWN, "");
+	assert_set(f, SET_FENCED_CGROUPS, "");
+}
+
+static void mode_3_opens_only_by_on_violation(void **state)
+{
+	struct fixture *f = *state;
+
+	host(f, 0);
+	f->config.mode = NETWORK_MODE_FORCED_BRIDGE;
+	build(f);
+	/* the rules of mode 3 quarantine whoever is in no set */
+	assert_set(f, SET_QUARANTINED_CGROUPS, "");
+	assert_set(f, SET_FENCED_CGROUPS, "");
+	assert_set(f, SET_OWN, "");
+	assert_set(f, SET_HOST_JOBS, "cgroup 1000");
+	f->config.on_violation = ON_VIOLATION_FENCE;
+	build(f);
+	assert_set(f, SET_FENCED_CGROUPS, "cgroup 1000");
+	assert_int_equal(f->ruleset->sets[SET_OWN].n, 1);
+}
+
+static void bystander_on_the_host_network_is_free(void **state)
+{
+	struct fixture *f = *state;
+
+	host(f, 1);
+	build(f);
+	assert_set(f, SET_BYSTANDER_CGROUPS, "cgroup 1001");
+	assert_set(f, SET_HOST_JOBS, "");
+	/* its cgroup is not known: it waits */
+	f->cgroup_id[1] = 0;
+	build(f);
+	assert_set(f, SET_BYSTANDER_CGROUPS, "");
+}
+
+static void joined_to_nobody_known_opens_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	host(f, 1);
+	f->containers[1].network_kind = NETWORK_KIND_CONTAINER;
+	f->containers[1].network_ref = (char *)ID("8888");
+	build(f);
+	assert_set(f, SET_BYSTANDER_CGROUPS, "");
+}
+
+static void systemd_parent_names_the_services(void **state)
+{
+	struct fixture *f = *state;
+
+	strcpy(f->children[0].name, "docker-" ID_A ".scope");
+	strcpy(f->children[1].name, "ssh.service");
+	f->children[0].id = 500;
+	f->children[1].id = 501;
+	f->model.cgroups.children = f->children;
+	f->model.cgroups.children_n = 2;
+	f->model.cgroups.shared = true;
+	build(f);
+	assert_set(f, SET_HOST_SERVICES, "cgroup 501");
+	f->model.cgroups.shared = false;
+	build(f);
+	assert_set(f, SET_HOST_SERVICES, "");
+}
+
+static void out_of_sync_nothing_is_taken_out(void **state)
+{
+	struct fixture *f = *state;
+	size_t kept = 0;
+
+	build(f);
+	for (size_t i = 0; i < SET_MAX; i++)
+		assert_false(f->ruleset->keep[i]);
+	f->model.in_sync = false;
+	build(f);
+	for (size_t i = 0; i < SET_MAX; i++)
+		kept += f->ruleset->keep[i];
+	assert_int_equal(kept, 20);
+	/* configuration is never kept */
+	assert_false(f->ruleset->keep[SET_HOST_APIS]);
+	assert_false(f->ruleset->keep[SET_FENCED_CGROUPS]);
+	assert_false(f->ruleset->keep[SET_SPARED_BRIDGES]);
+	f->config.on_violation = ON_VIOLATION_FENCE;
+	build(f);
+	assert_true(f->ruleset->keep[SET_FENCED_CGROUPS]);
+}
+
+static void names_cannot_break_a_comment(void **state)
+{
+	struct fixture *f = *state;
+	char name[300];
+
+	memset(name, '"', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	name[3] = '\n';
+	f->containers[0].name = name;
+	build(f);
+	const char *comment = f->ruleset->sets[SET_JOBS4].elem[0].comment;
+
+	assert_null(strpbrk(comment, "\"\n"));
+	assert_true(strlen(comment) <= ELEM_COMMENT_MAX);
+	assert_non_null(strstr(comment, " task 4711 HOST_WHEN_POSSIBLE isolated"));
+}
+
+static void docker_bridges_by_name(void **state)
+{
+	assert_true(policy_is_docker_bridge("br-0123456789ab"));
+	assert_false(policy_is_docker_bridge("br-0123456789AB"));
+	assert_false(policy_is_docker_bridge("br-0123456789a"));
+	assert_false(policy_is_docker_bridge("br-lan"));
+	assert_false(policy_is_docker_bridge("docker0"));
+	assert_false(policy_is_docker_bridge("br-0123456789ag"));
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(base_sets_need_no_container),
+		TEST(foreign_ports_only_without_ibrname),
+		TEST(bridge_job_is_named_and_bound),
+		TEST(bystanders_open_by_their_port),
+		TEST(bystander_without_port_opens_nothing),
+		TEST(early_bystander_opens_by_mac),
+		TEST(namespace_shared_with_a_job_is_a_jobs),
+		TEST(address_of_a_job_is_no_bystanders),
+		TEST(stopped_containers_add_nothing),
+		TEST(published_ports_are_reserved),
+		TEST(host_job_is_paired_with_its_runner),
+		TEST(tags_are_unique_and_of_no_history),
+		TEST(part_of_an_instance_is_quarantined),
+		TEST(mode_3_opens_only_by_on_violation),
+		TEST(bystander_on_the_host_network_is_free),
+		TEST(joined_to_nobody_known_opens_nothing),
+		TEST(systemd_parent_names_the_services),
+		TEST(out_of_sync_nothing_is_taken_out),
+		TEST(names_cannot_break_a_comment),
+		cmocka_unit_test(docker_bridges_by_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
