@@ -87,8 +87,13 @@ static void fence(struct skeleton *skeleton)
 	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "fence",
 					     "a host job: all but dstack's ports and other jobs");
 
-	/* ct direction reply accept */
-	RULE(chain, NULL, REPLY, ACCEPT);
+	/* oifname @guarded_bridges goto fence_to_bridge, as in forward */
+	RULE(chain, "in any direction: a bridge job never opened a connection to this one",
+	     IN(SET_GUARDED_BRIDGES, F_OIFNAME), GOTO("fence_to_bridge"));
+	RULE(chain, NULL, NAMED(F_OIFNAME, "br-*"), NAMED(F_OIFKIND, "bridge"),
+	     NOT_IN(SET_SPARED_BRIDGES, F_OIFNAME), GOTO("fence_to_bridge"));
+	/* ct direction reply meta l4proto tcp accept */
+	RULE(chain, "without a bare SYN it opens nothing", REPLY, EQ(F_L4PROTO, 6), ACCEPT);
 	/* meta l4proto . ip daddr . th dport @published4 counter name "host_job_to_published"
 	 * goto refuse_host_job */
 	RULE(chain, NULL, IN(SET_PUBLISHED4, F_L4PROTO, F_IP_DADDR, F_TH_DPORT),
@@ -99,10 +104,8 @@ static void fence(struct skeleton *skeleton)
 	 * counter name "host_job_to_published" goto refuse_host_job */
 	RULE(chain, NULL, IN(SET_PUBLISHED_ANY, F_L4PROTO, F_TH_DPORT), TO_LOCAL,
 	     COUNT("host_job_to_published"), GOTO("refuse_host_job"));
-	/* oifname @guarded_bridges goto fence_to_bridge, as in forward */
-	RULE(chain, NULL, IN(SET_GUARDED_BRIDGES, F_OIFNAME), GOTO("fence_to_bridge"));
-	RULE(chain, NULL, NAMED(F_OIFNAME, "br-*"), NAMED(F_OIFKIND, "bridge"),
-	     NOT_IN(SET_SPARED_BRIDGES, F_OIFNAME), GOTO("fence_to_bridge"));
+	/* ct direction reply accept */
+	RULE(chain, NULL, REPLY, ACCEPT);
 	/* fib daddr type != local accept */
 	RULE(chain, "LAN and internet", NE(F_FIB_DADDR_TYPE, 2), ACCEPT);
 	/* ct state untracked tcp dport @own_apis counter name "host_job_to_runner"
