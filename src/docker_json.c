@@ -96,6 +96,9 @@ int docker_json_load(const char *json, size_t len, json_type type, const char *w
 	struct scan scan;
 	int r;
 
+	if (!len)
+		return diag_set(diag, -EINVAL, "%s: empty where %s belongs", where,
+				type_name(type));
 	scan_text(json, len, NULL, &scan);
 	if (scan.depth_max > JSON_NESTING_MAX)
 		return diag_set(diag, -EINVAL, "%s: nested %zu deep, more than %d", where,

@@ -407,12 +407,14 @@ static void send_asks(struct engine *engine)
 		engine->listed = true;
 		refresh_start(engine);
 	}
-	if (engine->stream_opened)
-		while (engine->asks.bulk_n < ASKS_BULK_MAX && (r = add_wanted(engine)) > 0)
-			;
-	if (!r && refresh->phase == REFRESH_INSPECTING && !engine->asks.bulk_n)
+	while (engine->stream_opened && engine->asks.bulk_n < ASKS_BULK_MAX && r >= 0) {
+		r = add_wanted(engine);
+		if (!r)
+			break;
+	}
+	if (r >= 0 && refresh->phase == REFRESH_INSPECTING && !engine->asks.bulk_n)
 		refresh_finish(engine);
-	if (!r || r == -ENOBUFS)
+	if (r >= 0 || r == -ENOBUFS) /* a full queue will have room later */
 		r = asks_pump(&engine->asks);
 	if (r < 0)
 		engine_lost(engine, "cannot ask: %s", strerror(-r));

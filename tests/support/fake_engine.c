@@ -318,7 +318,8 @@ static size_t fill_polls(struct fake_engine *fake, struct pollfd *polls, size_t 
 			continue;
 		slots[n] = i;
 		polls[n].fd = c->fd;
-		polls[n++].events = (short)(POLLIN | (c->out_len > c->out_sent ? POLLOUT : 0));
+		polls[n++].events =
+			(short)(POLLIN | (c->out_len > c->out_sent || c->ends ? POLLOUT : 0));
 	}
 	return n;
 }
@@ -341,7 +342,7 @@ static void serve(struct fake_engine *fake, const struct pollfd *polls, const si
 			continue; /* closed meanwhile */
 		if (polls[i].revents & (POLLIN | POLLHUP | POLLERR))
 			read_connection(fake, c);
-		if (c->fd >= 0 && c->out_len > c->out_sent)
+		if (c->fd >= 0 && (c->out_len > c->out_sent || c->ends))
 			flush_connection(fake, c);
 	}
 }
