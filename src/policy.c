@@ -179,7 +179,8 @@ static int add_cgroup_base(struct policy *policy)
 				      NULL);
 	if (r < 0 || !model->has_cgroups)
 		return r;
-	r = policy_add_cgroup(policy->ruleset, SET_CONTAINER_SLICES, view->parent_id, NULL);
+	if (view->parent_id)
+		r = policy_add_cgroup(policy->ruleset, SET_CONTAINER_SLICES, view->parent_id, NULL);
 	for (size_t i = 0; r >= 0 && view->shared && i < view->children_n; i++)
 		if (!cgroup_container_id(view->children[i].name, id))
 			r = policy_add_cgroup(policy->ruleset, SET_HOST_SERVICES,
