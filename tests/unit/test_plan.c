@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The plan against plain data: what is missing is added, what is not ours goes, in an order that
+ * the kernel accepts; what is equal is left alone. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "jobfence/plan.h"
+
+struct fixture {
+	struct skeleton skeleton;
+	struct ruleset *desired;
+	struct live *live;
+	struct ops ops;
+};
+
+static void add(struct ruleset *ruleset, enum set_id set, const char *name, const char *comment)
+{
+	struct elem_key key;
+	const char *copy = NULL;
+
+	elem_key_init(&key);
+	elem_key_ifname(&key, name);
+	if (comment)
+		assert_int_equal(ruleset_comment(ruleset, comment, &copy), 0);
+	assert_int_equal(ruleset_add(ruleset, set, &key, 0, copy), 0);
+}
+
+/* The kernel as it is right after @skeleton and nothing else was committed. */
+static void make_live(struct fixture *f)
+{
+	struct live *live;
+
+	assert_int_equal(live_new(&live), 0);
+	live->table[FAMILY_INET] = live->table[FAMILY_BRIDGE] = true;
+	live->counters_n = f->skeleton.counters_n;
+	live->counters = calloc(live->counters_n, sizeof(*live->counters));
+	assert_non_null(live->counters);
+	for (size_t i = 0; i < live->counters_n; i++)
+		live->counters[i].present = true;
+	for (size_t i = 0; i < SET_MAX; i++)
+		live->set_present[i] = true;
+	live->chains = calloc(f->skeleton.chains_n + 1, sizeof(*live->chains));
+	assert_non_null(live->chains);
+	for (size_t i = 0; i < f->skeleton.chains_n; i++) {
+		const struct chain *chain = &f->skeleton.chains[i];
+		struct live_chain *to = &live->chains[live->chains_n++];
+
+		*to = (struct live_chain){ .family = chain->family, .name = strdup(chain->name),
+					   .base = chain->base, .hook = chain->hook,
+					   .priority = chain->priority, .plain = true };
+		to->rules = calloc(chain->rules_n, sizeof(*to->rules));
+		assert_non_null(to->rules);
+		for (size_t j = 0; j < chain->rules_n; j++)
+			assert_int_equal(nft_rule_fingerprint(chain, &chain->rules[j],
+							      &f->skeleton.params,
+							      &to->rules[to->rules_n++]),
+					 0);
+	}
+	f->live = live;
+}
+
+static int set_up(void **state)
+{
+	struct skeleton_params params = { .mode = 2, .parent_level = 1, .engine_level = 2,
+					  .runner_port = 10999, .mark_bystander = 1 << 27,
+					  .mark_container = 1 << 28, .mark_host = 1 << 29 };
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	skeleton_build(&params, &f->skeleton);
+	assert_int_equal(ruleset_new(&f->desired), 0);
+	make_live(f);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	ruleset_free(f->desired);
+	live_free(f->live);
+	ops_done(&f->ops);
+	free(f);
+	return 0;
+}
+
+static size_t plan(struct fixture *f)
+{
+	ruleset_seal(f->desired);
+	ruleset_seal(f->live->elements);
+	ops_done(&f->ops);
+	assert_int_equal(plan_make(&f->skeleton, f->desired, f->live, &f->ops), 0);
+	return f->ops.n;
+}
+
+static void assert_steps(struct fixture *f, const char *const *want, size_t n)
+{
+	assert_int_equal(plan(f), n);
+	for (size_t i = 0; i < n; i++) {
+		char text[600];
+
+		op_text(&f->ops.op[i], text, sizeof(text));
+		assert_string_equal(text, want[i]);
+	}
+}
+
+#define ASSERT_STEPS(f, ...)                                                                       \
+	assert_steps((f), (const char *const[]){ __VA_ARGS__ },                                    \
+		     ARRAY_SIZE(((const char *const[]){ __VA_ARGS__ })))
+
+static void equal_gives_no_step(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f->desired, SET_GUARDED_BRIDGES, "docker0", NULL);
+	add(f->live->elements, SET_GUARDED_BRIDGES, "docker0", NULL);
+	assert_int_equal(plan(f), 0);
+}
+
+static void empty_kernel_gets_everything_in_order(void **state)
+{
+	struct fixture *f = *state;
+	enum op_kind last = OP_ADD_TABLE;
+
+	live_free(f->live);
+	assert_int_equal(live_new(&f->live), 0);
+	add(f->desired, SET_GUARDED_BRIDGES, "docker0", NULL);
+	assert_true(plan(f) > 100);
+	for (size_t i = 0; i < f->ops.n; i++) {
+		assert_true(f->ops.op[i].kind >= last);
+		last = f->ops.op[i].kind;
+	}
+	assert_int_equal(last, OP_ADD_RULE);
+}
+
+static void elements_change_one_by_one(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f->desired, SET_BYSTANDER_PORTS, "a", "web bystander");
+	add(f->desired, SET_BYSTANDER_PORTS, "b", "db bystander");
+	add(f->live->elements, SET_BYSTANDER_PORTS, "b", "old name");
+	add(f->live->elements, SET_BYSTANDER_PORTS, "c", NULL);
+	ASSERT_STEPS(f, "delete element \"b\" of set bridge bystander_ports (old name)",
+		     "delete element \"c\" of set bridge bystander_ports",
+		     "add element \"a\" of set bridge bystander_ports (web bystander)",
+		     "add element \"b\" of set bridge bystander_ports (db bystander)");
+}
+
+static void a_missing_comment_is_a_difference(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f->desired, SET_BYSTANDER_PORTS, "a", "web bystander");
+	add(f->live->elements, SET_BYSTANDER_PORTS, "a", NULL);
+	ASSERT_STEPS(f, "delete element \"a\" of set bridge bystander_ports",
+		     "add element \"a\" of set bridge bystander_ports (web bystander)");
+}
+
+static void kept_elements_stay(void **state)
+{
+	struct fixture *f = *state;
+
+	f->desired->keep[SET_BYSTANDER_PORTS] = true;
+	add(f->desired, SET_BYSTANDER_PORTS, "b", "new");
+	add(f->live->elements, SET_BYSTANDER_PORTS, "a", NULL);
+	add(f->live->elements, SET_BYSTANDER_PORTS, "b", "old");
+	ASSERT_STEPS(f, "delete element \"b\" of set bridge bystander_ports (old)",
+		     "add element \"b\" of set bridge bystander_ports (new)");
+}
+
+static void a_changed_rule_rewrites_its_chain_only(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < f->live->chains_n; i++)
+		if (strcmp(f->live->chains[i].name, "between_ports") == 0)
+			f->live->chains[i].rules[0][0] = '?';
+	ASSERT_STEPS(f, "flush chain bridge between_ports",
+		     "add a rule to chain bridge between_ports",
+		     "add a rule to chain bridge between_ports",
+		     "add a rule to chain bridge between_ports");
+}
+
+static void a_stranger_goes(void **state)
+{
+	struct fixture *f = *state;
+	struct live_chain *chain = &f->live->chains[f->live->chains_n++];
+
+	*chain = (struct live_chain){ .family = FAMILY_INET, .name = strdup("stranger"),
+				      .plain = true };
+	f->live->extra = calloc(1, sizeof(*f->live->extra));
+	f->live->extra[f->live->extra_n++] =
+		(struct live_object){ LIVE_SET, FAMILY_INET, strdup("strange_set") };
+	ASSERT_STEPS(f, "delete chain inet stranger", "delete set inet strange_set");
+}
+
+static void another_priority_remakes_the_chain(void **state)
+{
+	struct fixture *f = *state;
+	size_t rules = 0;
+
+	for (size_t i = 0; i < f->live->chains_n; i++)
+		if (strcmp(f->live->chains[i].name, "postrouting") == 0) {
+			f->live->chains[i].priority++;
+			rules = f->live->chains[i].rules_n;
+		}
+	assert_int_equal(plan(f), 3 + rules);
+	assert_int_equal(f->ops.op[0].kind, OP_FLUSH_CHAIN);
+	assert_int_equal(f->ops.op[1].kind, OP_DEL_CHAIN);
+	assert_int_equal(f->ops.op[2].kind, OP_ADD_CHAIN);
+}
+
+static void a_set_of_another_shape_is_made_anew(void **state)
+{
+	struct fixture *f = *state;
+	size_t flushes = 0, rules = 0;
+
+	f->live->set_differs[SET_JOBS4] = true;
+	add(f->live->elements, SET_JOBS4, "stale", NULL);
+	add(f->desired, SET_JOBS4, "docker0", NULL);
+	plan(f);
+	for (size_t i = 0; i < f->ops.n; i++) {
+		flushes += f->ops.op[i].kind == OP_FLUSH_CHAIN;
+		rules += f->ops.op[i].kind == OP_ADD_RULE;
+		assert_int_not_equal(f->ops.op[i].kind, OP_DEL_ELEM);
+		assert_int_not_equal(f->ops.op[i].kind, OP_DEL_CHAIN);
+	}
+	assert_int_equal(flushes, f->skeleton.chains_n);
+	assert_true(rules > 60);
+}
+
+static void remove_takes_what_is_there(void **state)
+{
+	struct fixture *f = *state;
+
+	f->live->table[FAMILY_INET] = false;
+	assert_int_equal(plan_remove(f->live, &f->ops), 0);
+	assert_int_equal(f->ops.n, 1);
+	assert_int_equal(f->ops.op[0].kind, OP_DEL_TABLE);
+	assert_int_equal(f->ops.op[0].family, FAMILY_BRIDGE);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(equal_gives_no_step),
+		TEST(empty_kernel_gets_everything_in_order),
+		TEST(elements_change_one_by_one),
+		TEST(a_missing_comment_is_a_difference),
+		TEST(kept_elements_stay),
+		TEST(a_changed_rule_rewrites_its_chain_only),
+		TEST(a_stranger_goes),
+		TEST(another_priority_remakes_the_chain),
+		TEST(a_set_of_another_shape_is_made_anew),
+		TEST(remove_takes_what_is_there),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
