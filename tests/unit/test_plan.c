@@ -236,6 +236,20 @@ static void a_set_of_another_shape_is_made_anew(void **state)
 	assert_true(rules > 60);
 }
 
+static void a_missing_set_and_another_policy_are_mended(void **state)
+{
+	struct fixture *f = *state;
+
+	f->live->set_present[SET_OWN] = false;
+	ASSERT_STEPS(f, "add set inet own");
+	f->live->set_present[SET_OWN] = true;
+	for (size_t i = 0; i < f->live->chains_n; i++)
+		if (strcmp(f->live->chains[i].name, "postrouting") == 0)
+			f->live->chains[i].plain = false;
+	plan(f);
+	assert_int_equal(f->ops.op[1].kind, OP_DEL_CHAIN);
+}
+
 static void remove_takes_what_is_there(void **state)
 {
 	struct fixture *f = *state;
@@ -261,6 +275,7 @@ int main(void)
 		TEST(a_stranger_goes),
 		TEST(another_priority_remakes_the_chain),
 		TEST(a_set_of_another_shape_is_made_anew),
+		TEST(a_missing_set_and_another_policy_are_mended),
 		TEST(remove_takes_what_is_there),
 	};
 

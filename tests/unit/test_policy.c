@@ -485,6 +485,59 @@ static void docker_bridges_by_name(void **state)
 	assert_false(policy_is_docker_bridge("br-lan"));
 	assert_false(policy_is_docker_bridge("docker0"));
 	assert_false(policy_is_docker_bridge("br-0123456789ag"));
+	assert_false(policy_is_docker_bridge("xx-0123456789ab"));
+}
+
+static void only_named_bridges_are_guarded(void **state)
+{
+	struct fixture *f = *state;
+
+	strcpy(f->networks[1].bridge, "jobs");
+	assert_true(policy_is_guarded(&f->config, &f->model, "docker0"));
+	assert_true(policy_is_guarded(&f->config, &f->model, "jobs"));
+	assert_true(policy_is_guarded(&f->config, &f->model, "br-ffffffffffff"));
+	assert_false(policy_is_guarded(&f->config, &f->model, "br-lan"));
+	assert_false(policy_is_guarded(&f->config, &f->model, "cni0"));
+}
+
+static void rules_follow_the_host(void **state)
+{
+	struct fixture *f = *state;
+	struct skeleton_params params;
+
+	f->model.cgroups.shared = true;
+	f->model.cgroups.parent_level = 3;
+	f->model.engine_level = 0;
+	policy_skeleton_params(&f->config, &f->model, &params);
+	assert_true(params.shared_parent);
+	assert_int_equal(params.parent_level, 3);
+	assert_int_equal(params.engine_level, 2);
+	assert_int_equal(params.mode, 2);
+	assert_int_equal(params.runner_port, 10999);
+	f->model.has_cgroups = false;
+	policy_skeleton_params(&f->config, &f->model, &params);
+	assert_false(params.shared_parent);
+	assert_int_equal(params.parent_level, 1);
+}
+
+static void no_mac_no_link_local(void **state)
+{
+	struct fixture *f = *state;
+
+	f->endpoints[1].mac = (struct mac_addr){ 0 };
+	build(f);
+	assert_set(f, SET_BYSTANDERS6, "fd00:d0c::3, fd00:d0c::4, fe80::42:acff:fe11:4");
+}
+
+static void a_nameless_container_is_called_by_its_id(void **state)
+{
+	struct fixture *f = *state;
+
+	f->containers[1].name = NULL;
+	f->containers[2].name = (char *)"";
+	build(f);
+	assert_memory_equal(f->ruleset->sets[SET_BYSTANDERS4].elem[0].comment, "bbbb", 4);
+	assert_memory_equal(f->ruleset->sets[SET_BYSTANDERS4].elem[1].comment, "cccc", 4);
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -511,6 +564,10 @@ int main(void)
 		TEST(systemd_parent_names_the_services),
 		TEST(out_of_sync_nothing_is_taken_out),
 		TEST(names_cannot_break_a_comment),
+		TEST(only_named_bridges_are_guarded),
+		TEST(rules_follow_the_host),
+		TEST(no_mac_no_link_local),
+		TEST(a_nameless_container_is_called_by_its_id),
 		cmocka_unit_test(docker_bridges_by_name),
 	};
 
