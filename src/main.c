@@ -32,8 +32,8 @@ static const struct command {
 	int log_level;     /* without --verbose */
 } commands[] = {
 	{ "run", command_run, false, false, LOG_INFO },
-	{ "status", command_status, true, false, LOG_WARNING },
-	{ "verify", command_verify, false, false, LOG_WARNING },
+	{ "status", command_status, true, false, LOG_ERR },
+	{ "verify", command_verify, false, false, LOG_ERR },
 	{ "render", command_render, false, true, LOG_WARNING },
 	{ "remove", command_remove, false, false, LOG_WARNING },
 };

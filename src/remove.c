@@ -40,8 +40,9 @@ static void print_table(const struct live *live, enum family family)
 		sets += live->set_present[i];
 		elements += live->elements->sets[i].n;
 	}
-	printf("removed table %s " TABLE_NAME " (%zu chains, %zu rules, %zu sets, %zu elements)\n",
-	       family == FAMILY_INET ? "inet" : "bridge", chains, rules, sets, elements);
+	printf("removed table %s " TABLE_NAME " (%zu chains, %zu rules, %zu sets, %zu element%s)\n",
+	       family == FAMILY_INET ? "inet" : "bridge", chains, rules, sets, elements,
+	       elements == 1 ? "" : "s");
 }
 
 static int remove_tables(struct nft *nft, const struct skeleton *skeleton, struct diag *diag)
@@ -62,7 +63,7 @@ static int remove_tables(struct nft *nft, const struct skeleton *skeleton, struc
 			print_table(live, (enum family)family);
 	if (ops.n == 0)
 		printf("nothing to remove: there is no table " TABLE_NAME " in this network "
-									  "namespace\n");
+		       "namespace\n");
 	return 0;
 }
 

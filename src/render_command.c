@@ -49,14 +49,13 @@ int render_portable(FILE *out, const struct config *config)
 	if (r < 0)
 		return r;
 	fprintf(out,
-		"#!/usr/sbin/nft -f\n"
 		"# The ruleset of jobfence in mode %d (%s), for reading and auditing.\n"
 		"# Made by: jobfence render --portable --mode %d\n"
-		"# This is the fence before any container is known: Docker's default cgroup "
-		"parent\n"
-		"# (cgroupfs driver) and bridges, the default ports, the configuration's "
-		"defaults.\n"
-		"# jobfence adds the elements of containers; it never adds a rule for one.\n\n",
+		"# It is the fence before any container is known, with Docker's and dstack's\n"
+		"# defaults; jobfence adds elements for containers, and never a rule. On a host\n"
+		"# with both cgroup versions (hybrid) nft wants \"unified/docker\" where "
+		"\"docker\"\n"
+		"# is written here.\n\n",
 		(int)config->mode, network_mode_name(config->mode), (int)config->mode);
 	return render_ruleset(out, expected.skeleton, expected.ruleset, portable_path, NULL);
 }
@@ -81,6 +80,15 @@ static int render_host(FILE *out, struct observer *observer)
 	fprintf(out, "\n");
 	return render_ruleset(out, expected.skeleton, expected.ruleset, host_cgroup_path,
 			      observer->host);
+}
+
+static int render_defaults(FILE *out, enum network_mode mode)
+{
+	struct config config;
+
+	config_defaults(&config);
+	config.mode = mode;
+	return render_portable(out, &config);
 }
 
 /* Also where the environment's mode is refused: it is not what was asked for. */
@@ -110,7 +118,7 @@ int command_render(const struct options *options)
 	if (r != 0)
 		return r;
 	if (options->portable) {
-		r = render_portable(stdout, &config);
+		r = render_defaults(stdout, config.mode);
 	} else {
 		r = observer_init(&observer, &config, true, &diag);
 		if (r >= 0)

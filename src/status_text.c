@@ -107,6 +107,8 @@ static void print_daemon(FILE *out, const struct status_view *view)
 		fprintf(out, "running\n");
 	else if (view->ruleset == RULESET_ABSENT)
 		fprintf(out, "stopped\n");
+	else if (view->ruleset == RULESET_DIFFERS)
+		fprintf(out, "stopped: nobody mends the ruleset, nothing new is opened\n");
 	else if (view->ruleset == RULESET_UNKNOWN)
 		fprintf(out, "stopped: a fence that was there still stands, nothing new is "
 			     "opened\n");

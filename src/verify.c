@@ -68,6 +68,16 @@ static int take_look(struct observer *observer, struct look *look, struct diag *
 	return 0;
 }
 
+/* Nobody waits for the engine to hear that root is needed. */
+static int check_access(struct observer *observer, struct diag *diag)
+{
+	_cleanup_(expected_done) struct expected expected = { 0 };
+	_cleanup_(live_freep) struct live *live = NULL;
+	int r = observer_expect(observer, &expected);
+
+	return r < 0 ? r : observer_read(observer, expected.skeleton, &live, diag);
+}
+
 /* Lets the sources see what happens meanwhile. */
 static int pause_loop(struct observer *observer)
 {
@@ -139,6 +149,8 @@ int command_verify(const struct options *options)
 	if (r != 0)
 		return r == EXIT_CONFIG ? r : VERIFY_UNKNOWN;
 	r = observer_init(&observer, &config, false, &diag);
+	if (r >= 0)
+		r = check_access(&observer, &diag);
 	if (r >= 0)
 		r = compare(&observer, &diag);
 	if (r < 0) {

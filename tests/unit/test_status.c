@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* `status` of a host written out by hand: the whole table, the whole JSON, and the counting. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "../../src/status-internal.h"
+
+#define WEB "web"
+#define TASK "0f1e2d3c-0000-4000-8000-000000000001"
+#define DOCKER0 "1111111111111111111111111111111111111111111111111111111111111111"
+
+/* Sorted by id, as the engine's client has them. */
+static struct container containers[] = {
+	{ .id = "a1",
+	  .name = (char *)"train-0-0-0123abcd",
+	  .task_id = (char *)TASK,
+	  .is_task = true,
+	  .inspected = true,
+	  .state = CONTAINER_RUNNING,
+	  .network_kind = NETWORK_KIND_HOST },
+	{ .id = "b2",
+	  .name = (char *)WEB,
+	  .inspected = true,
+	  .state = CONTAINER_PAUSED,
+	  .network_kind = NETWORK_KIND_BRIDGE },
+	{ .id = "c3",
+	  .name = (char *)"small-0-0-00000000",
+	  .task_id = (char *)"t\x1b[2J2",
+	  .is_task = true,
+	  .inspected = true,
+	  .state = CONTAINER_RUNNING,
+	  .network_kind = NETWORK_KIND_BRIDGE,
+	  .nano_cpus = 1,
+	  .memory = 1,
+	  .hazards = HAZARD_PRIVILEGED | HAZARD_RDMA,
+	  .hazard_text = (char *)"/data" },
+	{ .id = "d4",
+	  .name = (char *)"gone-0-0-00000000",
+	  .task_id = (char *)"t4",
+	  .is_task = true,
+	  .inspected = true,
+	  .state = CONTAINER_EXITED,
+	  .network_kind = NETWORK_KIND_HOST,
+	  .nano_cpus = 1 },
+	{ .id = "e5",
+	  .name = (char *)"alone-0-0-00000000",
+	  .task_id = (char *)"t5",
+	  .is_task = true,
+	  .inspected = true,
+	  .state = CONTAINER_RUNNING,
+	  .network_kind = NETWORK_KIND_BRIDGE },
+};
+
+#define N ARRAY_SIZE(containers)
+
+struct fixture {
+	struct config config;
+	struct config_origin origin;
+	struct engine_view engine;
+	struct expected expected;
+	struct live *live;
+	struct status_view view;
+	uint64_t cgroup_id[N];
+	int nsid[N];
+	struct network network;
+	struct link link;
+	struct endpoint endpoint;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+
+	const struct model model = {
+		.containers = containers,
+		.containers_n = N,
+		.cgroup_id = f->cgroup_id,
+		.nsid = f->nsid,
+		.networks = &f->network,
+		.networks_n = 1,
+		.links = &f->link,
+		.links_n = 1,
+		.has_cgroups = true,
+		.bridge_meta = true,
+		.in_sync = true,
+		.cgroups = { .root = "/sys/fs/cgroup",
+			     .driver = CGROUP_DRIVER_CGROUPFS,
+			     .parent = "docker",
+			     .parent_id = 5,
+			     .parent_level = 1 },
+	};
+
+	config_defaults(&f->config);
+	strcpy(f->origin.mode, "environment");
+	f->cgroup_id[0] = 77;
+	f->network = (struct network){ .id = DOCKER0, .bridge = "docker0" };
+	f->link = (struct link){ .ifindex = 3, .name = "docker0", .kind = "bridge" };
+	f->endpoint =
+		(struct endpoint){ .network_id = DOCKER0, .ip4 = { AF_INET, { 172, 17, 0, 2 } } };
+	containers[2].endpoints = &f->endpoint;
+	containers[2].endpoints_n = 1;
+	f->engine = (struct engine_view){ .state = ENGINE_IN_SYNC, .ever_in_sync = true };
+	strcpy(f->engine.info.version, "28.5.2");
+	assert_int_equal(expected_build(&f->config, &model, &f->expected), 0);
+	assert_int_equal(live_new(&f->live), 0);
+	f->view = (struct status_view){
+		.config = &f->config,
+		.origin = &f->origin,
+		.engine = &f->engine,
+		.expected = &f->expected,
+		.live = f->live,
+		.daemon_pid = 1234,
+	};
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	status_view_done(&f->view);
+	live_free(f->live);
+	expected_done(&f->expected);
+	free(f);
+	return 0;
+}
+
+/* The elements that policy made, as the kernel would give them back, each with @packets. */
+static void copy_elements(struct fixture *f, uint64_t packets)
+{
+	for (size_t s = 0; s < SET_MAX; s++) {
+		const struct elems *from = &f->expected.ruleset->sets[s];
+
+		for (size_t i = 0; i < from->n; i++) {
+			struct elems *to = &f->live->elements->sets[s];
+			struct elem_key key;
+			const char *comment = NULL;
+
+			memcpy(key.bytes, from->elem[i].key, sizeof(key.bytes));
+			if (from->elem[i].comment)
+				assert_int_equal(ruleset_comment(f->live->elements,
+								 from->elem[i].comment, &comment),
+						 0);
+			assert_int_equal(ruleset_add(f->live->elements, (enum set_id)s, &key,
+						     from->elem[i].data, comment),
+					 0);
+			if (set_spec((enum set_id)s)->counter)
+				to->elem[to->n - 1].packets = packets;
+		}
+	}
+	ruleset_seal(f->live->elements);
+}
+
+static char *printed(const struct status_view *view)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	status_print(out, view);
+	fclose(out);
+	return text;
+}
+
+static const struct status_row *row_of(const struct status_view *view, const char *id)
+{
+	for (size_t i = 0; i < view->rows_n; i++)
+		if (strcmp(view->rows[i].container->id, id) == 0)
+			return &view->rows[i];
+	fail_msg("no row %s", id);
+	return NULL;
+}
+
+static void the_table(void **state)
+{
+	static const char wanted[] =
+		"mode          2 HOST_WHEN_POSSIBLE (environment)\n"
+		"on violation  quarantine\n"
+		"engine        unix:///var/run/docker.sock, version 28.5.2, in sync\n"
+		"cgroups       cgroupfs driver, /sys/fs/cgroup/docker\n"
+		"bridges       docker0\n"
+		"ruleset       present, as it should be\n"
+		"daemon        running, pid 1234\n"
+		"\n"
+		"! 1 job that the fence cannot hold\n"
+		"~ 1 job not where the mirrored mode would have placed it: compare mode with the "
+		"server's\n"
+		"\n"
+		"  NAME                ROLE       TASK                                  PLACEMENT  "
+		"SIZE   CLASS   CONFINEMENT          STOPPED  WHY\n"
+		"! small-0-0-00000000  job        t?[2J2                                bridge     "
+		"part   mode 2  NOT HELD (isolated)  9        bridge network, part of an instance, "
+		"mode 2 (HOST_WHEN_POSSIBLE): isolated; privileged: the fence cannot hold it\n"
+		"~ alone-0-0-00000000  job        t5                                    bridge     "
+		"whole  mode 2  isolated             0        bridge network, whole instance, mode "
+		"2 "
+		"(HOST_WHEN_POSSIBLE): isolated, this mode gives it the host network: the mirrored "
+		"mode may be stale\n"
+		"  train-0-0-0123abcd  job        " TASK "  host       "
+		"whole  mode 2  fenced               9        host network, whole instance, mode 2 "
+		"(HOST_WHEN_POSSIBLE): fenced\n"
+		"  web                 bystander  -                                     bridge     "
+		"-      -       free                 0        bystander (no is-task label), bridge "
+		"network: free, keeps all that it had\n"
+		"\n"
+		"1 stopped container not shown\n";
+	struct fixture *f = *state;
+
+	copy_elements(f, 9);
+	assert_int_equal(status_view_fill(&f->view), 0);
+	assert_int_equal(f->view.ruleset, RULESET_ABSENT);
+	f->view.ruleset = RULESET_PRESENT;
+
+	_cleanup_free_ char *text = printed(&f->view);
+
+	assert_string_equal(text, wanted);
+}
+
+static void what_is_not_known_is_no_zero(void **state)
+{
+	static const char wanted[] = "mode          2 HOST_WHEN_POSSIBLE (environment)\n"
+				     "on violation  quarantine\n"
+				     "engine        unix:///var/run/docker.sock, not reachable: "
+				     "connection refused\n"
+				     "cgroups       none usable: no cgroup v2\n"
+				     "bridges       docker0\n"
+				     "ruleset       ? (needs root)\n"
+				     "daemon        stopped: a fence that was there still stands, "
+				     "nothing new is opened\n"
+				     "\n";
+	struct fixture *f = *state;
+
+	f->view.live = NULL;
+	f->view.ruleset_trouble = "needs root";
+	f->view.daemon_pid = 0;
+	f->view.cgroup_trouble = "no cgroup v2";
+	f->expected.model.has_cgroups = false;
+	f->engine = (struct engine_view){ .state = ENGINE_LOST, .trouble = "connection refused" };
+	assert_int_equal(status_view_fill(&f->view), 0);
+	assert_int_equal(f->view.ruleset, RULESET_UNKNOWN);
+
+	_cleanup_free_ char *text = printed(&f->view);
+
+	assert_memory_equal(text, wanted, strlen(wanted));
+	assert_non_null(strstr(text, "fenced               ?        host network"));
+	assert_non_null(strstr(text, "\npackets stopped: ? (needs root)\n"));
+}
+
+static void without_containers(void **state)
+{
+	struct fixture *f = *state;
+
+	f->expected.model.containers_n = 0;
+	assert_int_equal(status_view_fill(&f->view), 0);
+
+	_cleanup_free_ char *known = printed(&f->view);
+
+	assert_non_null(strstr(known, "\n\nno running containers\n"));
+	assert_null(strstr(known, "NAME"));
+	f->engine.ever_in_sync = false;
+
+	_cleanup_free_ char *unknown = printed(&f->view);
+
+	assert_non_null(strstr(unknown, "\n\nno running containers known\n"));
+}
+
+static void states_of_fence_and_daemon(void **state)
+{
+	static const struct {
+		enum ruleset_state ruleset;
+		size_t differences;
+		pid_t pid;
+		const char *text;
+	} cases[] = {
+		{ RULESET_ABSENT, 0, 0,
+		  "\nruleset       absent: nothing is fenced; start it with jobfence run\n"
+		  "daemon        stopped\n" },
+		{ RULESET_DIFFERS, 1, 7,
+		  "\nruleset       differs: 1 difference, see jobfence verify\n"
+		  "daemon        running, pid 7\n" },
+		{ RULESET_DIFFERS, 2, 0,
+		  "\nruleset       differs: 2 differences, see jobfence verify\n"
+		  "daemon        stopped: nobody mends the ruleset, nothing new is opened\n" },
+		{ RULESET_PRESENT, 0, 0,
+		  "\nruleset       present, as it should be\n"
+		  "daemon        stopped: the fence stands, nothing new is opened\n" },
+		{ RULESET_PRESENT, 0, -1,
+		  "\nruleset       present, as it should be\n"
+		  "daemon        running\n" },
+	};
+	struct fixture *f = *state;
+
+	assert_int_equal(status_view_fill(&f->view), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		f->view.ruleset = cases[i].ruleset;
+		f->view.differences = cases[i].differences;
+		f->view.daemon_pid = cases[i].pid;
+
+		_cleanup_free_ char *text = printed(&f->view);
+
+		if (!strstr(text, cases[i].text))
+			fail_msg("case %zu: %s", i, text);
+	}
+}
+
+static void differences_are_counted(void **state)
+{
+	struct fixture *f = *state;
+
+	copy_elements(f, 0);
+	f->live->table[FAMILY_INET] = true;
+	assert_int_equal(status_view_fill(&f->view), 0);
+	assert_int_equal(f->view.ruleset, RULESET_DIFFERS);
+	assert_true(f->view.differences > 10); /* the sets and chains of one table, and the other */
+}
+
+/* Violations and what cannot be held first, then doubts, jobs, and the rest, each by name. */
+static void the_order_of_rows(void **state)
+{
+	static const char *const wanted[] = { "d4", "c3", "e5", "a1", "b2" };
+	struct fixture *f = *state;
+
+	assert_int_equal(status_view_fill(&f->view), 0);
+	assert_int_equal(f->view.rows_n, N);
+	for (size_t i = 0; i < N; i++)
+		assert_string_equal(f->view.rows[i].container->id, wanted[i]);
+}
+
+static void add_counted(struct ruleset *ruleset, enum set_id set, uint64_t seed,
+			const char *comment, uint64_t packets)
+{
+	struct elem_key key;
+	const char *copy;
+
+	elem_key_init(&key);
+	elem_key_u64(&key, seed);
+	assert_int_equal(ruleset_comment(ruleset, comment, &copy), 0);
+	assert_int_equal(ruleset_add(ruleset, set, &key, 0, copy), 0);
+	ruleset->sets[set].elem[ruleset->sets[set].n - 1].packets = packets;
+}
+
+static void packets_are_those_of_the_job(void **state)
+{
+	static const char mine[] = "train-0-0-0123abcd task " TASK " HOST_WHEN_POSSIBLE fenced";
+	struct fixture *f = *state;
+	struct ruleset *live = f->live->elements;
+
+	/* all four sets count, whatever the mode was when the element was made */
+	add_counted(live, SET_HOST_JOBS, 1, mine, 1);
+	add_counted(live, SET_JOBS4, 2, mine, 20);
+	add_counted(live, SET_JOBS6, 3, "train-0-0-0123abcd task " TASK " FORCED_BRIDGE isolated",
+		    300);
+	add_counted(live, SET_JOB_PORTS, 4, mine, 4000);
+	/* other sets, another task of that name, a name that only starts so, no name */
+	add_counted(live, SET_OWN, 5, mine, 50000);
+	add_counted(live, SET_JOBS4, 6, "train-0-0-0123abcd task 1 FORCED_BRIDGE isolated", 50000);
+	add_counted(live, SET_JOBS4, 7, "train-0-0-0123abcde task " TASK " x", 50000);
+	add_counted(live, SET_JOBS4, 8, "", 50000);
+	live->sets[SET_JOBS4].elem[live->sets[SET_JOBS4].n - 1].comment = NULL;
+	/* a bystander that shares a job's namespace */
+	add_counted(live, SET_JOBS4, 9, WEB " bystander", 6);
+	ruleset_seal(live);
+	assert_int_equal(status_view_fill(&f->view), 0);
+	assert_int_equal(row_of(&f->view, "a1")->stopped, 4321);
+	assert_int_equal(row_of(&f->view, "b2")->stopped, 6);
+	assert_int_equal(row_of(&f->view, "c3")->stopped, 0);
+}
+
+/* The comments that the policy writes are those that are looked for. */
+static void policy_and_status_agree_on_comments(void **state)
+{
+	struct fixture *f = *state;
+
+	copy_elements(f, 5);
+	assert_int_equal(status_view_fill(&f->view), 0);
+	assert_int_equal(row_of(&f->view, "a1")->stopped, 5);
+	assert_int_equal(row_of(&f->view, "c3")->stopped, 5);
+}
+
+static void the_json(void **state)
+{
+	static const char wanted[] =
+		"{\"version\": \"" JOBFENCE_VERSION "\", "
+		"\"mode\": {\"number\": 2, \"name\": \"HOST_WHEN_POSSIBLE\", "
+		"\"origin\": \"environment\"}, \"on_violation\": \"quarantine\", "
+		"\"engine\": {\"socket\": \"/var/run/docker.sock\", \"state\": \"in_sync\", "
+		"\"version\": \"28.5.2\", \"trouble\": null}, "
+		"\"cgroups\": {\"usable\": true, \"root\": \"/sys/fs/cgroup\", "
+		"\"driver\": \"cgroupfs\", \"parent\": \"docker\", \"shared\": false, "
+		"\"trouble\": null}, \"guarded_bridges\": [\"docker0\"], "
+		"\"ruleset\": {\"state\": \"present\", \"differences\": 0, \"trouble\": null}, "
+		"\"daemon\": {\"running\": true, \"pid\": 1234}, "
+		"\"counters\": {\"one\": {\"packets\": 12, \"bytes\": 3456}, \"two\": null}, "
+		"\"containers\": ["
+		"{\"id\": \"c3\", \"name\": \"small-0-0-00000000\", \"role\": \"job\", "
+		"\"task_id\": \"t?[2J2\", \"state\": \"running\", \"placement\": \"bridge\", "
+		"\"joined\": false, \"size\": \"part\", "
+		"\"class\": {\"number\": 2, \"name\": \"HOST_WHEN_POSSIBLE\"}, "
+		"\"confinement\": \"isolated\", \"violation\": false, \"stale_mirror\": false, "
+		"\"unconfinable\": true, \"hazards\": [\"privileged\", \"rdma\"], "
+		"\"hazard_text\": \"/data\", \"why\": \"bridge network, part of an instance, mode "
+		"2 "
+		"(HOST_WHEN_POSSIBLE): isolated; privileged: the fence cannot hold it\", "
+		"\"stopped_packets\": 9}, "
+		"{\"id\": \"b2\", \"name\": \"web\", \"role\": \"bystander\", \"task_id\": null, "
+		"\"state\": \"paused\", \"placement\": \"bridge\", \"joined\": false, "
+		"\"size\": null, \"class\": null, \"confinement\": \"free\", "
+		"\"violation\": false, \"stale_mirror\": false, \"unconfinable\": false, "
+		"\"hazards\": [], \"hazard_text\": null, \"why\": \"bystander (no is-task label), "
+		"bridge network: free, keeps all that it had\", \"stopped_packets\": 0}]}";
+	static const struct counter_spec specs[] = { { FAMILY_INET, "one", "" },
+						     { FAMILY_INET, "two", "" } };
+	struct live_counter counters[] = { { true, 12, 3456 }, { false, 0, 0 } };
+	struct fixture *f = *state;
+
+	copy_elements(f, 9);
+	assert_int_equal(status_view_fill(&f->view), 0);
+	f->view.ruleset = RULESET_PRESENT;
+	f->view.rows[0] = *row_of(&f->view, "c3");
+	f->view.rows[1] = *row_of(&f->view, "b2");
+	f->view.rows_n = 2;
+	f->expected.skeleton->counters = specs;
+	f->expected.skeleton->counters_n = ARRAY_SIZE(specs);
+	f->live->counters = counters;
+	f->live->counters_n = ARRAY_SIZE(counters);
+
+	json_t *json = status_json(&f->view);
+	_cleanup_free_ char *text = json_dumps(json, 0);
+
+	json_decref(json);
+	f->live->counters = NULL;
+	assert_string_equal(text, wanted);
+}
+
+/* The keys are the same when hardly anything is known. */
+static void the_json_of_the_unknown(void **state)
+{
+	struct fixture *f = *state;
+
+	f->view.live = NULL;
+	f->view.ruleset_trouble = "needs root";
+	f->view.daemon_pid = -1;
+	f->view.cgroup_trouble = "no cgroup v2";
+	f->expected.model.has_cgroups = false;
+	f->engine = (struct engine_view){ .state = ENGINE_LOST, .trouble = "refused" };
+	assert_int_equal(status_view_fill(&f->view), 0);
+
+	json_t *json = status_json(&f->view);
+	_cleanup_free_ char *text = json_dumps(json, 0);
+
+	json_decref(json);
+	assert_non_null(strstr(text, "\"state\": \"lost\", \"version\": null, "
+				     "\"trouble\": \"refused\"}"));
+	assert_non_null(strstr(text, "{\"usable\": false, \"root\": null, \"driver\": null, "
+				     "\"parent\": null, \"shared\": false, "
+				     "\"trouble\": \"no cgroup v2\"}"));
+	assert_non_null(strstr(text, "{\"state\": \"unknown\", \"differences\": null, "
+				     "\"trouble\": \"needs root\"}"));
+	assert_non_null(strstr(text, "\"daemon\": {\"running\": true, \"pid\": null}"));
+	assert_non_null(strstr(text, "\"counters\": {\"spoofed\": null, "));
+	assert_non_null(strstr(text, "\"stopped_packets\": null"));
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_table),
+		TEST(what_is_not_known_is_no_zero),
+		TEST(without_containers),
+		TEST(states_of_fence_and_daemon),
+		TEST(differences_are_counted),
+		TEST(the_order_of_rows),
+		TEST(packets_are_those_of_the_job),
+		TEST(policy_and_status_agree_on_comments),
+		TEST(the_json),
+		TEST(the_json_of_the_unknown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
