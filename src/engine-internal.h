@@ -222,6 +222,7 @@ struct engine {
 
 	sd_event_source *work;  /* defer: sends asks, tells the change */
 	sd_event_source *retry; /* connects */
+	sd_event_source *watch; /* inotify, while lost: the socket is made */
 	sd_event_source *ping;
 	sd_event_source *deadline; /* of the stream's head, then of the inspections */
 	sd_event_source *later;    /* a refresh after something was missed */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -31,6 +32,7 @@
 #define STREAM_HEAD_US (30 * SECOND_US)
 #define INSPECTING_US (10 * SECOND_US)
 #define SLACK_US 1000
+#define SOCKET_MADE_US 20000 /* from bind() to listen(), with room */
 
 uint64_t engine_now_us(void)
 {
@@ -78,6 +80,38 @@ static uint64_t with_jitter_us(unsigned ms)
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
 		random = (uint32_t)engine_now_us();
 	return (uint64_t)ms * 750 + (uint64_t)ms * (random % 501);
+}
+
+static int on_watch(sd_event_source *source, const struct inotify_event *event, void *data)
+{
+	struct engine *engine = data;
+	const char *slash = strrchr(engine->socket_path, '/');
+
+	if (engine->state != ENGINE_LOST || !event->len || !slash ||
+	    strcmp(event->name, slash + 1) != 0)
+		return 0;
+	engine->retry_ms = RETRY_MIN_MS;
+	arm(engine->retry, SOCKET_MADE_US);
+	return 0;
+}
+
+/* An engine that returns is seen at once, however long the backoff: its containers run already.
+ * Without the watch (no such folder) the backoff alone must do. */
+static void watch_for_socket(struct engine *engine)
+{
+	const char *slash = strrchr(engine->socket_path, '/');
+	_cleanup_free_ char *folder = NULL;
+
+	if (engine->watch || !slash)
+		return;
+	folder = strndup(engine->socket_path,
+			 slash == engine->socket_path ? 1 : (size_t)(slash - engine->socket_path));
+	if (!folder)
+		return;
+	if (sd_event_add_inotify(engine->event, &engine->watch, folder,
+				 IN_CREATE | IN_MOVED_TO | IN_ONLYDIR, on_watch, engine) < 0)
+		return;
+	sd_event_source_set_description(engine->watch, "engine-watch");
 }
 
 static void tell_loss(struct engine *engine, const char *was)
@@ -137,6 +171,7 @@ void engine_lost(struct engine *engine, const char *fmt, ...)
 	arm(engine->retry, with_jitter_us(engine->retry_ms));
 	engine->retry_ms =
 		engine->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : engine->retry_ms * 2;
+	watch_for_socket(engine);
 	tell_loss(engine, was.text);
 	engine_touched(engine);
 }
@@ -170,6 +205,7 @@ static int on_retry(sd_event_source *source, uint64_t now, void *data)
 void engine_connected(struct engine *engine)
 {
 	engine->state = ENGINE_SYNCING;
+	engine->watch = sd_event_source_disable_unref(engine->watch);
 	arm(engine->ping, engine->ping_us);
 	engine_touched(engine);
 }
@@ -507,6 +543,7 @@ struct engine *engine_free(struct engine *engine)
 	free(engine->refresh.tombstones);
 	sd_event_source_disable_unref(engine->work);
 	sd_event_source_disable_unref(engine->retry);
+	sd_event_source_disable_unref(engine->watch);
 	sd_event_source_disable_unref(engine->ping);
 	sd_event_source_disable_unref(engine->deadline);
 	sd_event_source_disable_unref(engine->later);

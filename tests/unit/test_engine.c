@@ -656,6 +656,21 @@ static void no_engine_yet(void **state)
 	assert_int_equal(logged, 2);
 }
 
+static void a_socket_that_returns_is_seen_at_once(void **state)
+{
+	struct fixture *fx = *state;
+	uint64_t before;
+
+	start_with_a(fx);
+	fx->engine->retry_ms = 10000;
+	fake_engine_listen(fx->fake, false);
+	WAIT(fx, fx->view.state == ENGINE_LOST);
+	fake_engine_listen(fx->fake, true);
+	before = engine_now_us();
+	WAIT_IN_SYNC(fx);
+	assert_true(engine_now_us() - before < 2000000);
+}
+
 static void lose_and_return(struct fixture *fx, bool cleanly)
 {
 	has_listed(fx, ID_A, ID_B);
@@ -975,6 +990,7 @@ int main(void)
 		TEST(an_event_too_big_is_made_good),
 		TEST(garbage_events_are_made_good),
 		TEST(no_engine_yet),
+		TEST(a_socket_that_returns_is_seen_at_once),
 		TEST(a_stream_that_ends),
 		TEST(a_stream_that_breaks),
 		TEST(a_restart_of_the_engine),
