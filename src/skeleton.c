@@ -26,7 +26,7 @@ static const struct counter_spec counters[] = {
 	{ FAMILY_INET, "outside_to_host_api", "LAN to shim or DCGM exporter" },
 	{ FAMILY_INET, "outside_to_runner", "LAN to a host job's runner" },
 	{ FAMILY_INET, "outside_to_published", "LAN to a port published for a job" },
-	{ FAMILY_INET, "shadow_listener", "host to a job that listens on a host API's port" },
+	{ FAMILY_INET, "shadow_listener", "host to a job that listens on a reserved port" },
 	{ FAMILY_INET, "loopback_forged", "frames put on lo that no socket of the host sent" },
 	{ FAMILY_INET, "to_quarantined", "anyone but the host to a quarantined job" },
 	{ FAMILY_BRIDGE, "job_to_neighbour", "frames between ports of one bridge" },

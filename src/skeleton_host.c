@@ -260,6 +260,11 @@ void skeleton_inet_input(struct skeleton *skeleton)
 	input_quarantine(skeleton, chain);
 	/* iifname != "lo" goto from_outside */
 	RULE(chain, NULL, NOT_NAMED(F_IIFNAME, "lo"), GOTO("from_outside"));
+	/* meta l4proto . ip daddr . th dport @published4 jump to_published */
+	RULE(chain, NULL, IN(SET_PUBLISHED4, F_L4PROTO, F_IP_DADDR, F_TH_DPORT),
+	     JUMP("to_published"));
+	RULE(chain, NULL, IN(SET_PUBLISHED6, F_L4PROTO, F_IP6_DADDR, F_TH_DPORT),
+	     JUMP("to_published"));
 	/* ct mark & CONTAINER == CONTAINER ct direction original
 	 * socket cgroupv2 level E @engine_cgroups goto to_docker_proxy */
 	RULE(chain, "a port that was published a moment ago and is in no set yet",
@@ -282,6 +287,14 @@ void skeleton_inet_input(struct skeleton *skeleton)
 	/* meta l4proto . th dport @published_any counter name "outside_to_published" goto refuse */
 	RULE(chain, NULL, IN(SET_PUBLISHED_ANY, F_L4PROTO, F_TH_DPORT),
 	     COUNT("outside_to_published"), GOTO("refuse"));
+
+	chain = skeleton_chain(skeleton, FAMILY_INET, "to_published", NULL);
+	/* ct direction reply return */
+	RULE(chain, NULL, REPLY, RETURN);
+	/* socket cgroupv2 level C @bystander_cgroups return */
+	RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
+	from_containers(skeleton, chain, "a job that listens in docker-proxy's place",
+			"shadow_listener", GOTO("refuse"));
 
 	chain = skeleton_chain(skeleton, FAMILY_INET, "to_docker_proxy", NULL);
 	/* meta l4proto . th dport @bystander_published return */
