@@ -10,7 +10,7 @@
 
 #include "../../src/status-internal.h"
 
-#define WEB "web"
+#define WEB "box"
 #define TASK "0f1e2d3c-0000-4000-8000-000000000001"
 #define DOCKER0 "1111111111111111111111111111111111111111111111111111111111111111"
 
@@ -208,7 +208,7 @@ static void the_table(void **state)
 		"  train-0-0-0123abcd  job        " TASK "  host       "
 		"whole  mode 2  fenced               9        host network, whole instance, mode 2 "
 		"(HOST_WHEN_POSSIBLE): fenced\n"
-		"  web                 bystander  -                                     bridge     "
+		"  box                 bystander  -                                     bridge     "
 		"-      -       free                 0        bystander (no is-task label), bridge "
 		"network: free, keeps all that it had\n"
 		"\n"
@@ -411,7 +411,7 @@ static void the_json(void **state)
 		"2 "
 		"(HOST_WHEN_POSSIBLE): isolated; privileged: the fence cannot hold it\", "
 		"\"stopped_packets\": 9}, "
-		"{\"id\": \"b2\", \"name\": \"web\", \"role\": \"bystander\", \"task_id\": null, "
+		"{\"id\": \"b2\", \"name\": \"box\", \"role\": \"bystander\", \"task_id\": null, "
 		"\"state\": \"paused\", \"placement\": \"bridge\", \"joined\": false, "
 		"\"size\": null, \"class\": null, \"confinement\": \"free\", "
 		"\"violation\": false, \"stale_mirror\": false, \"unconfinable\": false, "
