@@ -26,6 +26,9 @@ for source in "$here"/tools/*.c "$here"/../attack/*.c; do
 	mv "$tool.new" "$tool"
 done
 
+# The runner that dstack's shim mounts into every job goes by this name.
+cp "$dir/bin/serve" "$dir/bin/dstack-runner"
+
 busybox=$(command -v busybox) || {
 	echo "build-tools.sh: busybox is missing: apt-get install busybox-static" >&2
 	exit 1

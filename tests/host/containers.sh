@@ -91,7 +91,7 @@ job_arguments() {
 		--label ai.dstack.shim.is-task=true
 		--label "ai.dstack.shim.task-id=$(</proc/sys/kernel/random/uuid)"
 		--mount "type=bind,source=$dir,target=/tmp/runner"
-		--mount "type=bind,source=$HOST_BIN/serve,target=/usr/local/bin/dstack-runner")
+		--mount "type=bind,source=$HOST_BIN/dstack-runner,target=/usr/local/bin/dstack-runner")
 	case $placement in
 	host | none | container:*) ;;
 	*) JOB_ARGS+=(-p 127.0.0.1::10999 -p 127.0.0.1::10022) ;;
