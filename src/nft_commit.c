@@ -17,16 +17,6 @@
 /* What the kernel's send buffer needs beside the payload. */
 #define SEND_BUFFER_SLACK 4096
 
-uint32_t family_number(enum family family)
-{
-	return family == FAMILY_INET ? NFPROTO_INET : NFPROTO_BRIDGE;
-}
-
-const char *family_name(enum family family)
-{
-	return family == FAMILY_INET ? "inet" : "bridge";
-}
-
 int nft_open(struct nft **ret_nft, struct diag *diag)
 {
 	_cleanup_(nft_closep) struct nft *nft = calloc(1, sizeof(*nft));

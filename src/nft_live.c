@@ -3,10 +3,21 @@
  * Plain data of the kernel side: what was read, and the steps of a transaction with their
  * sentences. No netlink here.
  */
+#include "nft-internal.h"
+
 #include <errno.h>
+#include <linux/netfilter.h>
 #include <string.h>
 
-#include "jobfence/nft.h"
+uint32_t family_number(enum family family)
+{
+	return family == FAMILY_INET ? NFPROTO_INET : NFPROTO_BRIDGE;
+}
+
+const char *family_name(enum family family)
+{
+	return family == FAMILY_INET ? "inet" : "bridge";
+}
 
 int live_new(struct live **ret_live)
 {
@@ -70,14 +81,14 @@ static void elem_text(const struct op *op, const char *verb, char *buffer, size_
 	if (elem_key_text(op->set, op->elem->key, key, sizeof(key), NULL, NULL) < 0)
 		snprintf(key, sizeof(key), "?");
 	snprintf(buffer, size, "%s element %s of set %s %s%s%s%s", verb, key,
-		 op->family == FAMILY_INET ? "inet" : "bridge", set_spec(op->set)->name,
+		 family_name(op->family), set_spec(op->set)->name,
 		 op->elem->comment ? " (" : "", op->elem->comment ?: "",
 		 op->elem->comment ? ")" : "");
 }
 
 void op_text(const struct op *op, char *buffer, size_t size)
 {
-	const char *family = op->family == FAMILY_INET ? "inet" : "bridge";
+	const char *family = family_name(op->family);
 
 	switch (op->kind) {
 	case OP_ADD_TABLE:

@@ -10,8 +10,6 @@
  */
 #include "skeleton-internal.h"
 
-#include <string.h>
-
 static const struct counter_spec counters[] = {
 	{ FAMILY_INET, "spoofed", "packets of a bridge job whose source is not behind its bridge" },
 	{ FAMILY_INET, "job_to_host", "bridge job to an address of the host" },
@@ -33,36 +31,6 @@ static const struct counter_spec counters[] = {
 	{ FAMILY_BRIDGE, "job_spoofed", "frames of a job with an address that is not its own" },
 	{ FAMILY_BRIDGE, "stale_bystander", "packets for a bystander whose address a job has now" },
 };
-
-struct chain *skeleton_chain(struct skeleton *skeleton, enum family family, const char *name,
-			     const char *why)
-{
-	assert(skeleton->chains_n < CHAINS_MAX);
-	struct chain *chain = &skeleton->chains[skeleton->chains_n++];
-
-	*chain = (struct chain){ .family = family, .name = name, .why = why };
-	return chain;
-}
-
-struct chain *skeleton_base_chain(struct skeleton *skeleton, enum family family, const char *name,
-				  uint32_t hook, int32_t priority)
-{
-	struct chain *chain = skeleton_chain(skeleton, family, name, NULL);
-
-	chain->base = true;
-	chain->hook = hook;
-	chain->priority = priority;
-	return chain;
-}
-
-void chain_rule(struct chain *chain, const char *why, const struct stmt *stmts, size_t n)
-{
-	assert(chain->rules_n < CHAIN_RULES_MAX);
-	struct rule *rule = &chain->rules[chain->rules_n++];
-
-	*rule = (struct rule){ .why = why };
-	memcpy(rule->stmts, stmts, n * sizeof(*stmts));
-}
 
 bool skeleton_params_equal(const struct skeleton_params *a, const struct skeleton_params *b)
 {

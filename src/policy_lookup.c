@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the policy's files look up in the model, and the two elements that all of them add. Pure.
+ */
+#include "policy-internal.h"
+
+#include <string.h>
+
+int policy_add_ifname(struct ruleset *ruleset, enum set_id set, const char *name,
+		      const char *comment)
+{
+	struct elem_key key;
+
+	elem_key_init(&key);
+	elem_key_ifname(&key, name);
+	return ruleset_add(ruleset, set, &key, 0, comment);
+}
+
+int policy_add_cgroup(struct ruleset *ruleset, enum set_id set, uint64_t id, const char *comment)
+{
+	struct elem_key key;
+
+	elem_key_init(&key);
+	elem_key_u64(&key, id);
+	return ruleset_add(ruleset, set, &key, 0, comment);
+}
+
+const struct link *policy_link_named(const struct model *model, const char *name)
+{
+	for (size_t i = 0; i < model->links_n; i++)
+		if (strcmp(model->links[i].name, name) == 0)
+			return &model->links[i];
+	return NULL;
+}
+
+const struct network *policy_network(const struct model *model, const char *id)
+{
+	size_t low = 0, high = model->networks_n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int cmp = strcmp(model->networks[mid].id, id);
+
+		if (cmp == 0)
+			return &model->networks[mid];
+		if (cmp < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}

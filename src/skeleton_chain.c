@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Chains under construction: the three functions by which the skeleton's files write their rules.
+ * Sizes are fixed; a skeleton that does not fit is a mistake in this source, found at first start.
+ */
+#include "skeleton-internal.h"
+
+#include <string.h>
+
+struct chain *skeleton_chain(struct skeleton *skeleton, enum family family, const char *name,
+			     const char *why)
+{
+	assert(skeleton->chains_n < CHAINS_MAX);
+	struct chain *chain = &skeleton->chains[skeleton->chains_n++];
+
+	*chain = (struct chain){ .family = family, .name = name, .why = why };
+	return chain;
+}
+
+struct chain *skeleton_base_chain(struct skeleton *skeleton, enum family family, const char *name,
+				  uint32_t hook, int32_t priority)
+{
+	struct chain *chain = skeleton_chain(skeleton, family, name, NULL);
+
+	chain->base = true;
+	chain->hook = hook;
+	chain->priority = priority;
+	return chain;
+}
+
+void chain_rule(struct chain *chain, const char *why, const struct stmt *stmts, size_t n)
+{
+	assert(chain->rules_n < CHAIN_RULES_MAX);
+	struct rule *rule = &chain->rules[chain->rules_n++];
+
+	*rule = (struct rule){ .why = why };
+	memcpy(rule->stmts, stmts, n * sizeof(*stmts));
+}
