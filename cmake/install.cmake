@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What "cmake --install" puts where. The prefix is only known when it runs (--prefix), so what depends
+# on it is decided there.
+install(TARGETS jobfence RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
+install(DIRECTORY rulesets DESTINATION ${CMAKE_INSTALL_DATADIR}/jobfence
+	FILES_MATCHING PATTERN "*.nft")
+install(CODE "
+	set(contrib \"${CMAKE_SOURCE_DIR}/contrib\")
+	set(sbin \"${CMAKE_INSTALL_SBINDIR}\")
+	set(scratch \"${CMAKE_BINARY_DIR}/jobfence.service\")")
+install(CODE [[
+	# The daemon reads /etc/jobfence whatever its prefix; an installation into a prefix of one's own
+	# stays inside it. The operator's own configuration is never overwritten.
+	set(config_dir "${CMAKE_INSTALL_PREFIX}/etc/jobfence")
+	if(CMAKE_INSTALL_PREFIX MATCHES "^/usr(/local)?/?$")
+		set(config_dir /etc/jobfence)
+	endif()
+	if(EXISTS "$ENV{DESTDIR}${config_dir}/jobfence.conf")
+		message(STATUS "Kept: $ENV{DESTDIR}${config_dir}/jobfence.conf")
+	else()
+		file(INSTALL "${contrib}/jobfence.conf" DESTINATION "${config_dir}")
+	endif()
+
+	# systemd looks below /usr/lib and /usr/local/lib.
+	file(READ "${contrib}/jobfence.service" unit)
+	string(REPLACE /usr/sbin/jobfence "${CMAKE_INSTALL_PREFIX}/${sbin}/jobfence" unit "${unit}")
+	file(WRITE "${scratch}" "${unit}")
+	file(INSTALL "${scratch}" DESTINATION "${CMAKE_INSTALL_PREFIX}/lib/systemd/system")
+]])
