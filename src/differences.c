@@ -73,10 +73,12 @@ static bool has_op(const struct ops *ops, enum op_kind kind, const struct op *li
 	return false;
 }
 
-static bool has_kind(const struct ops *ops, enum op_kind kind)
+/* A set is there, but not as it should be: the plan then writes all rules anew, since none may refer
+ * to the old one, and so tells nothing about the rules. */
+static bool has_remade_set(const struct ops *ops)
 {
 	for (size_t i = 0; i < ops->n; i++)
-		if (ops->op[i].kind == kind)
+		if (ops->op[i].kind == OP_DEL_SET && has_op(ops, OP_ADD_SET, &ops->op[i]))
 			return true;
 	return false;
 }
@@ -91,8 +93,13 @@ static void tell_object(struct teller *teller, const char *how, const char *what
 {
 	char name[128];
 
-	snprintf(teller->text, sizeof(teller->text), "%s: %s %s of table %s " TABLE_NAME, how, what,
-		 text_safe(op->name, name, sizeof(name)), op_family(op));
+	snprintf(teller->text, sizeof(teller->text), "%s: %s %s of table %s " TABLE_NAME "%s", how,
+		 what, text_safe(op->name, name, sizeof(name)), op_family(op),
+		 op->kind == OP_ADD_SET && has_op(teller->ops, OP_DEL_SET, op) ? "; the rules "
+										 "cannot be "
+										 "compared before "
+										 "it is made anew"
+									       : "");
 }
 
 /* A chain or set that is deleted and added in one go is there, but not as it should be. */
@@ -109,14 +116,13 @@ static void tell_pair(struct teller *teller, const char *what, const struct op *
 
 /*
  * Rules of a chain that exists and stays. The chain's own sentence says enough where it is missing,
- * unexpected or different; where a set is different, all rules are written anew for that alone.
+ * unexpected or different.
  */
 static void tell_rules(struct teller *teller, const struct op *op)
 {
 	const struct ops *ops = teller->ops;
 
-	if (has_kind(ops, OP_DEL_SET) || has_op(ops, OP_ADD_CHAIN, op) ||
-	    has_op(ops, OP_DEL_CHAIN, op))
+	if (has_remade_set(ops) || has_op(ops, OP_ADD_CHAIN, op) || has_op(ops, OP_DEL_CHAIN, op))
 		return;
 	if (op->kind == OP_FLUSH_CHAIN)
 		tell_object(teller, "different", "rules in chain", op);

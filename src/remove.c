@@ -135,7 +135,7 @@ int command_remove(const struct options *options)
 		return refuse_running(lock_holder());
 	diag.text[0] = '\0';
 	r = remove_all(options, &diag);
-	if (r == -EPERM) {
+	if (r == -EPERM && geteuid() != 0) {
 		log_err("removing the ruleset needs root (CAP_NET_ADMIN)");
 		return EXIT_FAILURE;
 	}

@@ -93,7 +93,10 @@ static void print_ruleset(FILE *out, const struct status_view *view)
 			view->differences == 1 ? "" : "s");
 		break;
 	case RULESET_PRESENT:
-		fprintf(out, "present, as it should be\n");
+		fprintf(out, "present, %s\n",
+			view->expected->model.in_sync ? "as it should be"
+						      : "its elements not compared: the engine has "
+							"not told what runs");
 		break;
 	}
 }

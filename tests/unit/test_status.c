@@ -310,6 +310,11 @@ static void states_of_fence_and_daemon(void **state)
 		if (!strstr(text, cases[i].text))
 			fail_msg("case %zu: %s", i, text);
 	}
+	f->expected.model.in_sync = false;
+
+	_cleanup_free_ char *text = printed(&f->view);
+
+	assert_non_null(strstr(text, "\nruleset       present, its elements not compared: "));
 }
 
 static void differences_are_counted(void **state)

@@ -69,7 +69,14 @@ static const struct {
 	{ { CHAIN(OP_FLUSH_CHAIN), SET(OP_DEL_SET), SET(OP_ADD_SET), ELEM(OP_ADD_ELEM),
 	    CHAIN(OP_ADD_RULE) },
 	  5,
-	  { "different: set guarded_bridges of table bridge jobfence" } },
+	  { "different: set guarded_bridges of table bridge jobfence; the rules cannot be compared "
+	    "before it is made anew" } },
+	/* but a set that should not be there hides nothing */
+	{ { CHAIN(OP_FLUSH_CHAIN), SET(OP_DEL_SET), CHAIN(OP_ADD_RULE) },
+	  3,
+	  { "different: rules in chain output of table inet jobfence", "unexpected: set "
+								       "guarded_bridges of table "
+								       "bridge jobfence" } },
 	{ { SET(OP_ADD_SET), ELEM(OP_ADD_ELEM) },
 	  2,
 	  { "missing: set guarded_bridges of table bridge jobfence" } },
