@@ -29,6 +29,8 @@ void *batch_reserve(struct batch *batch)
 
 		if (!grown)
 			return NULL;
+		/* attributes are padded by leaving bytes out: the kernel gets zeros there */
+		memset(grown + batch->cap, 0, cap - batch->cap);
 		batch->data = grown;
 		batch->cap = cap;
 	}

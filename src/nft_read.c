@@ -60,6 +60,23 @@ static ssize_t receive(struct nft *nft, char *buffer, size_t size, int64_t deadl
 	}
 }
 
+/* What is left of an answer that was given up: the next request must not take it for its own. The
+ * kernel goes on with a dump with every read, so this ends with the dump. */
+static void drain(struct nft *nft, char *buffer, size_t size)
+{
+	ssize_t len;
+
+	do
+		len = recv(mnl_socket_get_fd(nft->socket), buffer, size, 0);
+	while (len >= 0 || errno == EINTR || errno == ENOBUFS);
+}
+
+static int give_up(struct nft *nft, char *buffer, size_t size, int error)
+{
+	drain(nft, buffer, size);
+	return error;
+}
+
 /* Sends one request and runs @fn on every message of the answer. */
 static int request(struct nft *nft, struct nlmsghdr *nlh, mnl_cb_t fn, void *data)
 {
@@ -76,10 +93,10 @@ static int request(struct nft *nft, struct nlmsghdr *nlh, mnl_cb_t fn, void *dat
 		ssize_t len = receive(nft, buffer, 65536, deadline);
 
 		if (len < 0)
-			return (int)len;
+			return give_up(nft, buffer, 65536, (int)len);
 		r = mnl_cb_run(buffer, (size_t)len, nlh->nlmsg_seq, portid, fn, data);
 		if (r < 0)
-			return errno == ENOENT ? 0 : -errno;
+			return give_up(nft, buffer, 65536, errno == ENOENT ? 0 : -errno);
 	} while (r > 0);
 	return 0;
 }
@@ -117,7 +134,7 @@ static int on_generation(const struct nlmsghdr *nlh, void *data)
 
 static int read_generation(struct nft *nft, uint32_t *ret_generation)
 {
-	char buffer[256];
+	char buffer[256] = { 0 };
 	struct nlmsghdr *nlh =
 		nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETGEN, AF_UNSPEC, NLM_F_ACK, nft->seq++);
 
@@ -392,7 +409,7 @@ static int on_flowtable(const struct nlmsghdr *nlh, void *data)
 
 static int dump(struct nft *nft, struct reader *reader, uint16_t type, mnl_cb_t fn)
 {
-	char buffer[512];
+	char buffer[512] = { 0 };
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(
 		buffer, type, (uint16_t)family_number(reader->family), NLM_F_DUMP, nft->seq++);
 
@@ -402,7 +419,7 @@ static int dump(struct nft *nft, struct reader *reader, uint16_t type, mnl_cb_t 
 
 static int dump_elems(struct nft *nft, struct reader *reader)
 {
-	char buffer[512];
+	char buffer[512] = { 0 };
 	_cleanup_(nftnl_set_freep) struct nftnl_set *set = nftnl_set_alloc();
 	struct nlmsghdr *nlh =
 		nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETSETELEM,
