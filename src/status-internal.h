@@ -39,6 +39,10 @@ struct status_view {
 int status_view_fill(struct status_view *view);
 void status_view_done(struct status_view *view);
 
+/* Whether the kernel does to this container what its verdict says: never for hazards that void the
+ * guarantee, without the ruleset, or for a host job without a cgroup hierarchy to tell it by. */
+bool status_row_held(const struct status_view *view, const struct status_row *row);
+
 const char *ruleset_state_name(enum ruleset_state state); /* "present", … */
 const char *engine_state_name(enum engine_state state);   /* "lost", "syncing", "in_sync" */
 const char *cgroup_driver_name(enum cgroup_driver driver);

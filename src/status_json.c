@@ -132,11 +132,12 @@ static json_t *row_json(const struct status_view *view, const struct status_row 
 	const struct verdict *verdict = row->verdict;
 	bool job = verdict->role == ROLE_JOB;
 	json_t *judged = json_pack(
-		"{s:s, s:b, s:o, s:o, s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:o}", "placement",
+		"{s:s, s:b, s:o, s:o, s:s, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o}", "placement",
 		placement_name(verdict->placement), "joined", verdict->joined, "size",
 		job ? json_string(instance_size_name(verdict->size)) : json_null(), "class",
 		job ? mode_json(verdict->class, NULL) : json_null(), "confinement",
-		confinement_name(verdict->confinement), "violation", verdict->violation,
+		confinement_name(verdict->confinement), "held", status_row_held(view, row),
+		"violation", verdict->violation,
 		"stale_mirror", verdict->stale_mirror, "unconfinable", verdict->unconfinable,
 		"hazards", hazards_json(c->hazards), "hazard_text", safe_string(c->hazard_text),
 		"why", safe_string(verdict->why), "stopped_packets",

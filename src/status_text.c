@@ -185,7 +185,7 @@ static void fill_cells(const struct status_view *view, const struct status_row *
 	snprintf(cells->cell[5], CELL_MAX, "-");
 	if (job)
 		snprintf(cells->cell[5], CELL_MAX, "mode %d", (int)verdict->class);
-	snprintf(cells->cell[6], CELL_MAX, verdict->unconfinable ? "NOT HELD (%s)" : "%s",
+	snprintf(cells->cell[6], CELL_MAX, status_row_held(view, row) ? "%s" : "NOT HELD (%s)",
 		 confinement_name(verdict->confinement));
 	if (!view->live)
 		snprintf(cells->cell[7], CELL_MAX, "?");

@@ -179,3 +179,12 @@ void status_view_done(struct status_view *view)
 	free(view->rows);
 	*view = (struct status_view){ 0 };
 }
+
+bool status_row_held(const struct status_view *view, const struct status_row *row)
+{
+	if (row->verdict->confinement == CONFINEMENT_NONE)
+		return true;
+	if (row->verdict->unconfinable || view->ruleset == RULESET_ABSENT)
+		return false;
+	return row->verdict->placement != PLACEMENT_HOST || !view->cgroup_trouble;
+}

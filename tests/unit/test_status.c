@@ -251,8 +251,25 @@ static void what_is_not_known_is_no_zero(void **state)
 	_cleanup_free_ char *text = printed(&f->view);
 
 	assert_memory_equal(text, wanted, strlen(wanted));
-	assert_non_null(strstr(text, "fenced               ?        host network"));
+	/* a host job cannot be told from the host without cgroups */
+	assert_non_null(strstr(text, "NOT HELD (fenced)"));
 	assert_non_null(strstr(text, "\npackets stopped: ? (needs root)\n"));
+}
+
+static void nothing_is_held_without_the_ruleset(void **state)
+{
+	struct fixture *f = *state;
+	size_t jobs = 0;
+
+	assert_int_equal(status_view_fill(&f->view), 0);
+	f->view.ruleset = RULESET_ABSENT;
+	for (size_t i = 0; i < f->view.rows_n; i++) {
+		bool job = f->view.rows[i].verdict->role == ROLE_JOB;
+
+		jobs += job;
+		assert_int_equal(status_row_held(&f->view, &f->view.rows[i]), !job);
+	}
+	assert_true(jobs > 0);
 }
 
 static void without_containers(void **state)
@@ -410,7 +427,8 @@ static void the_json(void **state)
 		"\"task_id\": \"t?[2J2\", \"state\": \"running\", \"placement\": \"bridge\", "
 		"\"joined\": false, \"size\": \"part\", "
 		"\"class\": {\"number\": 2, \"name\": \"HOST_WHEN_POSSIBLE\"}, "
-		"\"confinement\": \"isolated\", \"violation\": false, \"stale_mirror\": false, "
+		"\"confinement\": \"isolated\", \"held\": false, \"violation\": false, "
+		"\"stale_mirror\": false, "
 		"\"unconfinable\": true, \"hazards\": [\"privileged\", \"rdma\"], "
 		"\"hazard_text\": \"/data\", \"why\": \"bridge network, part of an instance, mode "
 		"2 "
@@ -418,7 +436,7 @@ static void the_json(void **state)
 		"\"stopped_packets\": 9}, "
 		"{\"id\": \"b2\", \"name\": \"box\", \"role\": \"bystander\", \"task_id\": null, "
 		"\"state\": \"paused\", \"placement\": \"bridge\", \"joined\": false, "
-		"\"size\": null, \"class\": null, \"confinement\": \"free\", "
+		"\"size\": null, \"class\": null, \"confinement\": \"free\", \"held\": true, "
 		"\"violation\": false, \"stale_mirror\": false, \"unconfinable\": false, "
 		"\"hazards\": [], \"hazard_text\": null, \"why\": \"bystander (no is-task label), "
 		"bridge network: free, keeps all that it had\", \"stopped_packets\": 0}]}";
@@ -482,6 +500,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_table),
 		TEST(what_is_not_known_is_no_zero),
+		TEST(nothing_is_held_without_the_ruleset),
 		TEST(without_containers),
 		TEST(states_of_fence_and_daemon),
 		TEST(differences_are_counted),
