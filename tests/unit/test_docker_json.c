@@ -51,8 +51,8 @@
 static const char bridge_20[] =
 	"{\"Id\":\"" ID_A "\",\"Created\":\"2024-01-01T00:00:00Z\",\"Name\":\"/" NAME
 	"\"," BRIDGE_STATE ",\"Mounts\":[" OWN_MOUNTS "],\"Config\":{\"Hostname\":"
-						      "\"h\"," BRIDGE_LABELS
-	"},\"HostConfig\":{\"NetworkMode\":\"default\",\"NanoCpus\":2500000000,"
+	"\"h\"," BRIDGE_LABELS "},\"HostConfig\":{\"NetworkMode\":\"default\",\"NanoCpus\":"
+			       "2500000000,"
 	"\"Memory\":1073741824,\"CgroupParent\":\"\",\"CapAdd\":null,\"Devices\":null," MASKED
 	",\"PortBindings\":{\"10022/tcp\":[{\"HostIp\":\"\",\"HostPort\":\"\"}]},"
 	"\"PidMode\":\"\",\"IpcMode\":\"private\",\"CgroupnsMode\":\"host\"}," BRIDGE_SETTINGS "}";
@@ -369,6 +369,22 @@ static void hazard_text_is_bounded_and_safe(void **state)
 	container_done(&c);
 }
 
+/* Two details that together end at each byte around the bound */
+static void hazard_text_at_the_bound(void **state)
+{
+	for (int len = 1; len < 300; len++) {
+		char config[700];
+		struct container c;
+
+		snprintf(config, sizeof(config), "\"CapAdd\":[\"%0*d\",\"%0*d\"]", len, 1, len, 2);
+		parse_made(config, "", &c);
+		assert_true(strlen(c.hazard_text) <= 200);
+		if (2 * len + 2 <= 195)
+			assert_int_equal(strlen(c.hazard_text), 2 * len + 2);
+		container_done(&c);
+	}
+}
+
 static void odd_labels(void **state)
 {
 	static const struct {
@@ -546,7 +562,7 @@ static void bad_networks(void **state)
 		"{\"Id\":\"" NET_A "\",\"Containers\":[]}",
 		"{\"Id\":\"" NET_A "\",\"Containers\":{\"" ID_A "\":7}}",
 		"{\"Id\":\"" NET_A "\",\"Containers\":{\"" ID_A "\":{\"IPv4Address\":\"1.2.3/"
-								"8\"}}}",
+		"8\"}}}",
 		"{\"Id\":\"" NET_A "\",\"Containers\":{\"" ID_A "\":{\"MacAddress\":\"zz\"}}}",
 	};
 
@@ -615,10 +631,10 @@ static struct engine_event parse_event(const char *text)
 	return event;
 }
 
-#define CONTAINER_EVENT(action, id, attributes)                                              \
-	"{\"status\":\"" action "\",\"id\":\"" ID_B "\",\"Type\":\"container\",\"Action\":"  \
-						    "\"" action "\",\"Actor\":{\"ID\":\"" id \
-	"\",\"Attributes\":{" attributes "}},\"scope\":\"local\","                           \
+#define CONTAINER_EVENT(action, id, attributes)                                                   \
+	"{\"status\":\"" action "\",\"id\":\"" ID_B "\",\"Type\":\"container\",\"Action\":"       \
+	"\"" action "\",\"Actor\":{\"ID\":\"" id "\",\"Attributes\":{" attributes "}},\"scope\":" \
+										  "\"local\","    \
 	"\"time\":1700000000,\"timeNano\":1700000000000000000}"
 #define NETWORK_EVENT(action, id, attributes)                                     \
 	"{\"Type\":\"network\",\"Action\":\"" action "\",\"Actor\":{\"ID\":\"" id \
@@ -650,6 +666,11 @@ static void events(void **state)
 		{ CONTAINER_EVENT("start", "", ""), ENGINE_EVENT_OTHER, "", "" },
 		{ CONTAINER_EVENT("start", "../../x", ""), ENGINE_EVENT_OTHER, "", "" },
 		{ CONTAINER_EVENT("start", ID_A "a", ""), ENGINE_EVENT_OTHER, "", "" },
+		{ CONTAINER_EVENT("start", ID_A "/json", ""), ENGINE_EVENT_OTHER, "", "" },
+		{ NETWORK_EVENT("connect", NET_A, "\"container\":\"" ID_A "/..\""),
+		  ENGINE_EVENT_OTHER, "", "" },
+		{ NETWORK_EVENT("connect", NET_A "1", "\"container\":\"" ID_A "\""),
+		  ENGINE_EVENT_OTHER, "", "" },
 		{ NETWORK_EVENT("connect", NET_A, "\"container\":\"" ID_A "\",\"name\":\"bridge\""),
 		  ENGINE_EVENT_CONNECT, ID_A, NET_A },
 		{ NETWORK_EVENT("disconnect", NET_A, "\"container\":\"" ID_A "\""),
@@ -909,6 +930,7 @@ int main(void)
 		cmocka_unit_test(hazards_of_host_config),
 		cmocka_unit_test(hazards_of_mounts),
 		cmocka_unit_test(hazard_text_is_bounded_and_safe),
+		cmocka_unit_test(hazard_text_at_the_bound),
 		cmocka_unit_test(odd_labels),
 		cmocka_unit_test(ports_before_the_start),
 		cmocka_unit_test(counts_are_bounded),

@@ -460,7 +460,11 @@ static void changes_are_coalesced(void **state)
 {
 	struct fixture *fx = *state;
 
-	start_with_a(fx);
+	has_listed(fx, ID_A, NULL);
+	has_container(fx, ID_A, "running", 2);
+	start(fx);
+	fx->engine->ping_us = 20000; /* work that changes nothing */
+	WAIT_IN_SYNC(fx);
 	assert_true(fx->changes <= fx->loops);
 	fx->changes = 0;
 	for (int i = 0; i < 200; i++)
