@@ -23,6 +23,8 @@ struct host {
 	struct engine *engine;
 	struct link_watch *links;
 	struct cgroup_watch *cgroups;
+	sd_event *event; /* borrowed; NULL without an engine */
+	enum cgroup_driver driver_told; /* what the engine said last, if it was another */
 	host_changed_fn changed;
 	void *data;
 	int *nsid;           /* per container of the last picture */
@@ -38,10 +40,7 @@ static void something_changed(struct host *host)
 		host->changed(host, host->data);
 }
 
-static void on_engine(struct engine *engine, void *data)
-{
-	something_changed(data);
-}
+static void on_engine(struct engine *engine, void *data);
 
 static void on_links(struct link_watch *watch, void *data)
 {
@@ -53,18 +52,61 @@ static void on_cgroups(struct cgroup_watch *watch, void *data)
 	something_changed(data);
 }
 
-static int open_cgroups(struct host *host, sd_event *event)
+static int open_cgroups(struct host *host, sd_event *event, enum cgroup_driver driver)
 {
+	struct cgroup_watch *watch = NULL;
+	struct config config = *host->config;
 	struct diag diag = { 0 };
-	int r = cgroup_watch_new(event, host->config, host->options.read_only, on_cgroups, host,
-				 &host->cgroups, &diag);
+	int r;
 
+	config.cgroup_driver = driver;
+	r = cgroup_watch_new(event, &config, host->options.read_only, on_cgroups, host, &watch,
+			     &diag);
 	if (r == -ENOMEM)
 		return r;
+	cgroup_watch_free(host->cgroups);
+	host->cgroups = watch;
+	host->cgroup_trouble[0] = '\0';
 	/* Bridge jobs are confined without cgroups: say what is missing and go on. */
 	if (r < 0)
 		snprintf(host->cgroup_trouble, sizeof(host->cgroup_trouble), "%s", diag.text);
 	return 0;
+}
+
+/* What the host looks like was a guess: the engine says which driver it uses. A guess that was
+ * wrong fenced the wrong folder. */
+static void follow_driver(struct host *host)
+{
+	struct engine_view engine;
+	struct cgroup_view view;
+	enum cgroup_driver driver = CGROUP_DRIVER_AUTO;
+
+	engine_get_view(host->engine, &engine);
+	if (strcmp(engine.info.cgroup_driver, "systemd") == 0)
+		driver = CGROUP_DRIVER_SYSTEMD;
+	else if (strcmp(engine.info.cgroup_driver, "cgroupfs") == 0)
+		driver = CGROUP_DRIVER_CGROUPFS;
+	if (driver == CGROUP_DRIVER_AUTO || !host->cgroups)
+		return;
+	cgroup_watch_get_view(host->cgroups, &view);
+	if (view.driver == driver || host->driver_told == driver)
+		return;
+	host->driver_told = driver;
+	if (host->config->cgroup_driver != CGROUP_DRIVER_AUTO) {
+		log_warn("[cgroup] driver is not the engine's, which is %s: jobs on the host "
+			 "network may not be fenced; remove the key or mend it",
+			 engine.info.cgroup_driver);
+		return;
+	}
+	log_notice("the engine uses the %s cgroup driver: following it", engine.info.cgroup_driver);
+	if (open_cgroups(host, host->event, driver) < 0)
+		log_err("no memory to follow the engine's cgroup driver");
+}
+
+static void on_engine(struct engine *engine, void *data)
+{
+	follow_driver(data);
+	something_changed(data);
 }
 
 int host_new(sd_event *event, const struct config *config, const struct host_options *options,
@@ -79,10 +121,11 @@ int host_new(sd_event *event, const struct config *config, const struct host_opt
 	host->options = *options;
 	host->changed = changed;
 	host->data = data;
+	host->event = options->no_engine ? NULL : event;
 	r = link_watch_new(options->no_engine ? NULL : event, on_links, host, &host->links, diag);
 	if (r < 0)
 		return r;
-	r = open_cgroups(host, options->no_engine ? NULL : event);
+	r = open_cgroups(host, host->event, config->cgroup_driver);
 	if (r < 0)
 		return diag_set(diag, r, "no memory to watch the cgroups");
 	if (!options->no_engine) {

@@ -175,6 +175,22 @@ static void keep_unknown(struct policy *policy)
 		policy->config->on_violation == ON_VIOLATION_FENCE;
 }
 
+/* A process on the host network whose cgroup is elsewhere passes the fence by: say so. */
+static void judge_cgroup(const struct policy *policy, size_t i)
+{
+	const struct model *model = policy->model;
+	struct verdict *verdict = &policy->verdicts[i];
+	size_t used = strlen(verdict->why);
+
+	if (verdict->role != ROLE_JOB || verdict->placement != PLACEMENT_HOST ||
+	    !model->has_cgroups || !model->cgroup_id || model->cgroup_id[i] ||
+	    model->containers[i].pid == 0 || !container_is_live(&model->containers[i]))
+		return;
+	verdict->unconfinable = true;
+	snprintf(verdict->why + used, sizeof(verdict->why) - used,
+		 "; its cgroup is not where containers are expected: the fence does not see it");
+}
+
 static void judge(struct policy *policy)
 {
 	const struct model *model = policy->model;
@@ -186,6 +202,7 @@ static void judge(struct policy *policy)
 
 		classify(c, owner, policy->config->mode, policy->config->on_violation,
 			 &policy->verdicts[i]);
+		judge_cgroup(policy, i);
 		policy->owners[i] = owner ?: c;
 	}
 	/* a namespace is as trusted as its least trusted member */

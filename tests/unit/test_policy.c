@@ -409,6 +409,28 @@ static void bystander_on_the_host_network_is_free(void **state)
 	assert_set(f, SET_BYSTANDER_CGROUPS, "");
 }
 
+static void a_host_job_in_another_cgroup_is_not_held(void **state)
+{
+	struct fixture *f = *state;
+
+	host(f, 0);
+	f->containers[0].pid = 4711;
+	build(f);
+	assert_false(f->verdicts[0].unconfinable);
+	f->cgroup_id[0] = 0;
+	build(f);
+	assert_true(f->verdicts[0].unconfinable);
+	assert_non_null(strstr(f->verdicts[0].why, "the fence does not see it"));
+	/* not before it runs, and not for those who are not fenced by their cgroup */
+	f->containers[0].pid = 0;
+	f->containers[2].pid = 4712;
+	f->cgroup_id[2] = 0;
+	f->containers[2].is_task = true;
+	build(f);
+	assert_false(f->verdicts[0].unconfinable);
+	assert_false(f->verdicts[2].unconfinable);
+}
+
 static void joined_to_nobody_known_opens_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -560,6 +582,7 @@ int main(void)
 		TEST(part_of_an_instance_is_quarantined),
 		TEST(mode_3_opens_only_by_on_violation),
 		TEST(bystander_on_the_host_network_is_free),
+		TEST(a_host_job_in_another_cgroup_is_not_held),
 		TEST(joined_to_nobody_known_opens_nothing),
 		TEST(systemd_parent_names_the_services),
 		TEST(out_of_sync_nothing_is_taken_out),
