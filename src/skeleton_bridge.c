@@ -147,6 +147,7 @@ static void refuse(struct skeleton *skeleton)
 
 void skeleton_inet_bridges(struct skeleton *skeleton)
 {
+	uint32_t container = skeleton->params.mark_container;
 	struct chain *chain;
 
 	/* type filter hook prerouting priority -190: behind conntrack (-200), before mangle and
@@ -168,11 +169,11 @@ void skeleton_inet_bridges(struct skeleton *skeleton)
 
 	chain = skeleton_chain(skeleton, FAMILY_INET, "dnat_to_bridge",
 			       "a published port of the host, without the userland proxy");
-	/* ct mark & CONTAINER == 0 return */
-	RULE(chain, "not opened by a host job", BITS(F_CT_MARK, skeleton->params.mark_container, 0),
-	     RETURN);
-	/* ct direction reply return */
-	RULE(chain, NULL, REPLY, RETURN);
+	/* ct mark & CONTAINER == CONTAINER ct direction original goto host_job_to_dnat */
+	RULE(chain, "what is untracked has no mark: neighbour discovery goes by",
+	     BITS(F_CT_MARK, container, container), ORIGINAL, GOTO("host_job_to_dnat"));
+
+	chain = skeleton_chain(skeleton, FAMILY_INET, "host_job_to_dnat", NULL);
 	to_bystander(chain, skeleton->params.mark_bystander);
 	/* counter name "host_job_to_published" drop */
 	RULE(chain, NULL, COUNT("host_job_to_published"), DROP);
