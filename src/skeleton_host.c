@@ -168,15 +168,17 @@ static void to_host_api(struct skeleton *skeleton)
 	RULE(chain, "a bare SYN is never a reply", BARE_SYN, REPLY, COUNT("loopback_forged"), DROP);
 	/* ct direction reply return */
 	RULE(chain, "a job's own connection from that port", REPLY, RETURN);
-	/* iifname != "lo" counter name "outside_to_host_api" goto refuse */
-	RULE(chain, NULL, NOT_NAMED(F_IIFNAME, "lo"), COUNT("outside_to_host_api"),
-	     GOTO("refuse"));
+	/* iifname != "lo" iifname != @guarded_bridges counter name "outside_to_host_api"
+	 * goto refuse */
+	RULE(chain, "from a guarded bridge only bystanders come so far",
+	     NOT_NAMED(F_IIFNAME, "lo"), NOT_IN(SET_GUARDED_BRIDGES, F_IIFNAME),
+	     COUNT("outside_to_host_api"), GOTO("refuse"));
 	/* socket cgroupv2 level C @bystander_cgroups return */
 	RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
 	from_containers(skeleton, chain, "a job that listens in the shim's place",
 			"shadow_listener", GOTO("refuse"));
-	/* ct mark & HOST == 0 counter name "loopback_forged" drop */
-	RULE(chain, "put on lo by a packet socket: never passed output",
+	/* iifname "lo" ct mark & HOST == 0 counter name "loopback_forged" drop */
+	RULE(chain, "put on lo by a packet socket: never passed output", NAMED(F_IIFNAME, "lo"),
 	     BITS(F_CT_MARK, skeleton->params.mark_host, 0), COUNT("loopback_forged"), DROP);
 }
 
