@@ -1,0 +1,247 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Who reaches whom, with real packets on a real engine: flows.table, row by row, before jobfence, in
+# every mode with the daemon running and with the daemon stopped (its ruleset stays), with
+# br_netfilter's iptables calls on and off, and after "jobfence remove". Prints the table; exit 1 if a
+# row is not as it says.
+#
+# Usage: flows.sh [main|part|noproxy]…     the hosts to try, all of them without
+#        flows.sh --break                  takes out one counter's rules after another and shows that
+#                                          rows of the table turn red: the test of this test
+# shellcheck disable=SC2119
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/host/host.sh
+. "$HERE/../host/host.sh"
+# shellcheck source=tests/e2e/table.sh
+. "$HERE/table.sh"
+
+SECOND_GW4=172.30.0.1 SECOND_GW6=fd00:5ec::1 HOST_LO4=192.0.2.127
+BRNF=1
+FLOW_DIR=$(mktemp -d)
+trap 'host_down_all; rm -rf "$FLOW_DIR"' EXIT
+
+# --- hosts -----------------------------------------------------------------------------------------
+
+more_networks() {
+	docker_h network create --subnet 172.30.0.0/24 --gateway $SECOND_GW4 --ipv6 \
+		--subnet fd00:5ec::/64 --gateway $SECOND_GW6 second >/dev/null &&
+		docker_h network create third >/dev/null
+}
+
+# Nothing but jobfence shall stop a forbidden flow: neither Docker's rules between bridges, nor a MAC
+# address that nobody answers for, nor the kernel's limit of ICMP errors. The LAN also sends to the
+# host's 127.0.0.1: what it dials as HOST_LO4 goes out with that address.
+host_open_wide() {
+	local C_ID C_PID C_IP4 C_IP6 C_MAC name
+
+	host_exec iptables -I FORWARD -j ACCEPT && host_exec ip6tables -I FORWARD -j ACCEPT || return 1
+	lan_exec nft -f - <<-END || return 1
+		table ip hostlo {
+			chain out {
+				type filter hook postrouting priority 0
+				ip daddr $HOST_LO4 ip daddr set 127.0.0.1
+			}
+			chain in {
+				type filter hook prerouting priority -400
+				iifname "eth0" ip saddr 127.0.0.1 ip saddr set $HOST_LO4
+			}
+		}
+	END
+	for name in "$@"; do
+		container_facts "$name" || return 1
+		nsenter -t "$C_PID" -n sh -c 'echo 0 >/proc/sys/net/ipv4/icmp_ratelimit
+			echo 0 >/proc/sys/net/ipv6/icmp/ratelimit'
+	done
+	inet_exec sh -c 'echo 0 >/proc/sys/net/ipv4/icmp_ratelimit
+		echo 0 >/proc/sys/net/ipv6/icmp/ratelimit'
+	neighbours_pin "$@"
+}
+
+# Each knows the others' MAC addresses: what is tried is the packet itself, not the question before it.
+neighbours_pin() { # NAME…, all on docker0
+	local C_ID C_PID C_IP4 C_IP6 C_MAC one other lines=''
+
+	for one; do
+		container_facts "$one" || return 1
+		lines+="neigh replace $C_IP4 lladdr $C_MAC dev eth0 nud permanent"$'\n'
+		lines+="neigh replace $C_IP6 lladdr $C_MAC dev eth0 nud permanent"$'\n'
+	done
+	for other; do
+		container_facts "$other" || return 1
+		nsenter -t "$C_PID" -n ip -batch - <<<"$lines" || return 1
+	done
+}
+
+host_main() {
+	local port
+
+	host_up flows-main && more_networks || return 1
+	shim_start 0.0.0.0 && shim6_start || return 1
+	job_start bridge alpha && job_start bridge beta && job_start second zeta &&
+		job_start bridge theta part -p 18000:8000 && job_start third mu part -p 18002:8000 &&
+		job_start host gamma && job_start host epsilon && job_start host kappa part || return 1
+	bystander_start delta -p 18001:8000 && bystander_start lambda &&
+		bystander_start eta --network second && bystander_start omega --network host &&
+		container_run iota 7999 --name iota --network "container:$(container_id delta)" \
+			"$HOST_IMAGE" /bin/serve tcp:127.0.0.1:7999=iota || return 1
+	port=$(container_port beta 10999)
+	spawn_from gamma "$FLOW_DIR/gamma.log" serve "tcp:$HOST_LAN4:10999=gamma:runner" \
+		"tcp:[$HOST_LAN6]:10999=gamma:runner" "tcp:$HOST_LAN4:$port=gamma:own"
+	host_open_wide alpha beta theta delta lambda
+}
+
+# An old shim's other half: a listener of this host takes one family.
+shim6_start() {
+	host_exec serve -b -p "$HOST_DIR/shim6.pid" 'tcp:[::]:10998=shim' 'tcp:[::]:10997=dcgm'
+}
+
+shadow_start() {
+	local one two
+
+	one=$(container_port beta 10999) two=$(container_port beta 10022)
+	shim_stop && kill "$(<"$HOST_DIR/shim6.pid")" || return 1
+	spawn_from gamma "$FLOW_DIR/shadow.log" serve tcp:127.0.0.1:10998=shadow \
+		'tcp:[::1]:10998=shadow' "tcp:$HOST_GW4:10998=shadow" "tcp:[$HOST_GW6]:10998=shadow" \
+		"tcp:[::1]:$one=shadow" "tcp:[::1]:$two=shadow"
+	SHADOW=$HOST_SPAWNED
+	host_wait 2000 host_listens ":$two\$"
+}
+
+host_listens() { host_exec ss -Hltn | awk '{ print $4 }' | grep -q "$1"; }
+
+shadow_end() {
+	kill "$SHADOW" && host_wait 2000 process_gone "$SHADOW" && shim_restart 0.0.0.0 && shim6_start
+}
+
+process_gone() { ! kill -0 "$1" 2>/dev/null; }
+
+host_part() {
+	host_up flows-part && shim_start || return 1
+	job_start host kappa part && job_start host epsilon && job_start bridge alpha &&
+		bystander_start delta
+}
+
+host_noproxy() {
+	HOST_USERLAND_PROXY=false host_up flows-noproxy && shim_start || return 1
+	job_start bridge alpha && job_start bridge beta &&
+		job_start bridge theta part -p 18000:8000 && job_start host gamma &&
+		bystander_start delta -p 18001:8000 && bystander_start lambda || return 1
+	host_open_wide alpha beta theta delta lambda
+}
+
+# --- jobfence --------------------------------------------------------------------------------------
+
+fence_converged() { jobfence_cli verify >/dev/null 2>&1; }
+
+# fence_start 1|2|3|fence: the daemon in this mode, until the kernel has all that it should.
+fence_start() {
+	local mode=$1 jobs=''
+
+	if [ "$mode" = fence ]; then
+		mode=3 jobs=$'[jobs]\non_violation = fence'
+	fi
+	# A file, so that the daemon and "verify" are told the same.
+	echo "DSTACK_SERVER_JOB_NETWORK_MODE=$mode" >"$HOST_DIR/mode"
+	jobfence_config "[environment]
+environment_file = $HOST_DIR/mode
+$jobs"
+	: >"$HOST_DIR/jobfence.log"
+	jobfence_start || return 1
+	host_wait 10000 grep -qs 'in sync' "$HOST_DIR/jobfence.log" &&
+		host_wait 5000 fence_converged && return 0
+	tail -n 20 "$HOST_DIR/jobfence.log" >&2
+	host_fail "jobfence does not converge"
+}
+
+# --- what happens to a host ------------------------------------------------------------------------
+
+try_shadow() { # COLUMN MODE STATE
+	shadow_start || return 1
+	scene_flows shadow && try_scene "$@"
+	shadow_end
+}
+
+try_newborn() { # SCENE COLUMN MODE STATE
+	local scene=$1
+
+	shift
+	job_start bridge nu || return 1
+	[ "$scene" != newborn ] || job_start host xi || return 1
+	[ "$scene" != newborn ] || neighbours_pin alpha nu || return 1
+	scene_flows "$scene" && try_scene "$@"
+	container_rm nu
+	[ "$scene" != newborn ] || container_rm xi
+}
+
+# try_main COLUMN MODE STATE [newborn]: all scenes of the first host
+try_main() {
+	scene_flows main
+	for BRNF in 0 1; do
+		host_brnf $BRNF
+		try_scene "$1" "$2" "$3, br_netfilter $BRNF"
+	done
+	try_shadow "$@" || return 1
+	[ -z "${4-}" ] || try_newborn newborn "$@"
+}
+
+try_part() {
+	scene_flows part
+	try_scene "$@"
+}
+
+try_noproxy() {
+	scene_flows noproxy
+	try_scene "$@"
+	[ -z "${4-}" ] || try_newborn newdnat "$@"
+}
+
+run_host() { # main|part|noproxy
+	local name=$1 mode
+
+	"host_$name" || exit 1
+	"try_$name" before '' "without jobfence" newborn || exit 1
+	for mode in 1 2 3 fence; do
+		fence_start $mode || exit 1
+		"try_$name" "mode $mode" $mode running || exit 1
+		jobfence_stop || { host_fail "jobfence stopped with $?"; exit 1; }
+		"try_$name" "mode $mode" $mode stopped newborn || exit 1
+	done
+	jobfence_cli remove >"$FLOW_DIR/remove" 2>&1 || { cat "$FLOW_DIR/remove"; exit 1; }
+	"try_$name" removed '' "after jobfence remove" || exit 1
+	host_down
+}
+
+flows() {
+	local name scene columns=(before 'mode 1' 'mode 2' 'mode 3' 'mode fence' removed)
+
+	[ $# -gt 0 ] || set -- main part noproxy
+	for name; do
+		run_host "$name"
+	done
+	for scene in "${SCENES[@]}"; do
+		case " $* " in
+		*" $(scene_host "$scene") "*) scene_show "$scene" "${columns[@]}" ;;
+		esac
+	done
+	table_verdict
+}
+
+scene_host() {
+	case $1 in
+	shadow | newborn) echo main ;;
+	newdnat) echo noproxy ;;
+	*) echo "$1" ;;
+	esac
+}
+
+host_cleanup_stale
+table_read "$HERE/flows.table"
+case ${1-} in
+--break)
+	# shellcheck source=tests/e2e/flows-break.sh
+	. "$HERE/flows-break.sh"
+	flows_break
+	;;
+*) flows "$@" ;;
+esac
