@@ -14,8 +14,7 @@
 #include "jobfence/classify.h"
 
 #define OWNER_LINKS_MAX 8
-#define HAZARDS_REMARKS                                                                            \
-	((uint32_t)(HAZARD_RDMA | HAZARD_HOST_USERNS | HAZARD_HOST_CGROUPNS))
+#define HAZARDS_REMARKS ((uint32_t)(HAZARD_RDMA | HAZARD_HOST_USERNS | HAZARD_HOST_CGROUPNS))
 #define UNHELD ": the fence cannot hold it"
 
 /* What the table says of a job; @reason follows the confinement in the sentence. */

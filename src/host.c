@@ -23,7 +23,7 @@ struct host {
 	struct engine *engine;
 	struct link_watch *links;
 	struct cgroup_watch *cgroups;
-	sd_event *event; /* borrowed; NULL without an engine */
+	sd_event *event;                /* borrowed; NULL without an engine */
 	enum cgroup_driver driver_told; /* what the engine said last, if it was another */
 	host_changed_fn changed;
 	void *data;

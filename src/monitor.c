@@ -32,10 +32,10 @@ static bool is_ours(const struct nlmsghdr *nlh)
 {
 	const struct nlattr *attr;
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(attr) == NFTA_TABLE_NAME)
-			return mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0 &&
-			       strcmp(mnl_attr_get_str(attr), TABLE_NAME) == 0;
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) if (
+		mnl_attr_get_type(attr) ==
+		NFTA_TABLE_NAME) return mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0 &&
+		strcmp(mnl_attr_get_str(attr), TABLE_NAME) == 0;
 	return false;
 }
 
@@ -48,7 +48,8 @@ static void end_of_transaction(struct monitor *monitor, const struct nlmsghdr *n
 	if (!monitor->touched)
 		return;
 	monitor->touched = false;
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
+	{
 		if (mnl_attr_get_type(attr) == NFTA_GEN_PROC_PID &&
 		    mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
 			pid = ntohl(mnl_attr_get_u32(attr));
@@ -109,8 +110,8 @@ int monitor_new(sd_event *event, monitor_changed_fn changed, void *data,
 	monitor->data = data;
 	monitor->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (!monitor->socket || mnl_socket_bind(monitor->socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    mnl_socket_setsockopt(monitor->socket, NETLINK_ADD_MEMBERSHIP, &group,
-				  sizeof(group)) < 0)
+	    mnl_socket_setsockopt(monitor->socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) <
+		    0)
 		return diag_set(diag, -errno, "cannot listen for changes of the ruleset: %m");
 	/* 140 unread transactions overflow the default */
 	(void)setsockopt(mnl_socket_get_fd(monitor->socket), SOL_SOCKET, SO_RCVBUFFORCE, &size,

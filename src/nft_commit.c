@@ -71,8 +71,8 @@ static void read_error(const struct nlmsghdr *nlh, struct answers *answers)
 	if (nlh->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(nlh) < sizeof(*err))
 		return;
 	/* Errors at commit carry the sequence number of the begin message: they count too. */
-	if (err->error == 0 || nlh->nlmsg_seq - answers->first_seq >
-				       answers->last_seq - answers->first_seq)
+	if (err->error == 0 ||
+	    nlh->nlmsg_seq - answers->first_seq > answers->last_seq - answers->first_seq)
 		return;
 	if (answers->error == 0) {
 		answers->error = err->error;
@@ -207,7 +207,9 @@ int nft_probe_bridge_meta(struct nft *nft)
 {
 	static const struct chain chain = { .family = FAMILY_BRIDGE, .name = "probe" };
 	static const struct rule rule = {
-		.stmts = { { .kind = STMT_CMP_NAME, .fields = { F_IBRNAME }, .fields_n = 1,
+		.stmts = { { .kind = STMT_CMP_NAME,
+			     .fields = { F_IBRNAME },
+			     .fields_n = 1,
 			     .name = "docker0" } },
 	};
 	const struct op steps[] = {

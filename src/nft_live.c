@@ -81,9 +81,8 @@ static void elem_text(const struct op *op, const char *verb, char *buffer, size_
 	if (elem_key_text(op->set, op->elem->key, key, sizeof(key), NULL, NULL) < 0)
 		snprintf(key, sizeof(key), "?");
 	snprintf(buffer, size, "%s element %s of set %s %s%s%s%s", verb, key,
-		 family_name(op->family), set_spec(op->set)->name,
-		 op->elem->comment ? " (" : "", op->elem->comment ?: "",
-		 op->elem->comment ? ")" : "");
+		 family_name(op->family), set_spec(op->set)->name, op->elem->comment ? " (" : "",
+		 op->elem->comment ?: "", op->elem->comment ? ")" : "");
 }
 
 void op_text(const struct op *op, char *buffer, size_t size)

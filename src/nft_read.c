@@ -152,10 +152,8 @@ static int on_table(const struct nlmsghdr *nlh, void *data)
 	    strcmp(nftnl_table_get_str(table, NFTNL_TABLE_NAME), TABLE_NAME) != 0)
 		return MNL_CB_OK;
 	reader->live->table[reader->family] = true;
-	reader->live->table_flags[reader->family] =
-		nftnl_table_get_u32(table, NFTNL_TABLE_FLAGS);
-	reader->live->table_owner[reader->family] =
-		nftnl_table_get_u32(table, NFTNL_TABLE_OWNER);
+	reader->live->table_flags[reader->family] = nftnl_table_get_u32(table, NFTNL_TABLE_FLAGS);
+	reader->live->table_owner[reader->family] = nftnl_table_get_u32(table, NFTNL_TABLE_OWNER);
 	return MNL_CB_OK;
 }
 
@@ -182,8 +180,10 @@ static int on_chain(const struct nlmsghdr *nlh, void *data)
 	if (new->base) {
 		new->hook = nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM);
 		new->priority = nftnl_chain_get_s32(chain, NFTNL_CHAIN_PRIO);
-		new->plain = nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) == NF_ACCEPT &&
-			     strcmp(nftnl_chain_get_str(chain, NFTNL_CHAIN_TYPE), "filter") == 0;
+		new->plain =
+			nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) ==
+			NF_ACCEPT &&strcmp(nftnl_chain_get_str(chain, NFTNL_CHAIN_TYPE), "filte"
+											 "r") == 0;
 	}
 	new->name = strdup(nftnl_chain_get_str(chain, NFTNL_CHAIN_NAME));
 	if (!new->name)
@@ -421,10 +421,9 @@ static int dump_elems(struct nft *nft, struct reader *reader)
 {
 	char buffer[512] = { 0 };
 	_cleanup_(nftnl_set_freep) struct nftnl_set *set = nftnl_set_alloc();
-	struct nlmsghdr *nlh =
-		nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETSETELEM,
-				      (uint16_t)family_number(reader->family), NLM_F_DUMP,
-				      nft->seq++);
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETSETELEM,
+						     (uint16_t)family_number(reader->family),
+						     NLM_F_DUMP, nft->seq++);
 
 	if (!set || nftnl_set_set_str(set, NFTNL_SET_TABLE, TABLE_NAME) < 0 ||
 	    nftnl_set_set_str(set, NFTNL_SET_NAME, set_spec(reader->set)->name) < 0)

@@ -194,7 +194,7 @@ static void add_compare(struct builder *b, const struct stmt *stmt)
 	const struct field_spec *spec = field_spec(stmt->fields[0]);
 	uint8_t byte = (uint8_t)stmt->value;
 	uint16_t port = htons((uint16_t)stmt->value);
-	const void *data = spec->len == 1 ? (const void *)&byte
+	const void *data = spec->len == 1   ? (const void *)&byte
 			   : spec->len == 2 ? (const void *)&port
 					    : (const void *)&stmt->value;
 
@@ -264,7 +264,7 @@ static void add_mark_map(struct builder *b, const struct stmt *stmt)
 static void add_verdict(struct builder *b, const struct stmt *stmt)
 {
 	static const int32_t codes[] = {
-		[VERDICT_ACCEPT] = NF_ACCEPT,	[VERDICT_DROP] = NF_DROP,
+		[VERDICT_ACCEPT] = NF_ACCEPT,  [VERDICT_DROP] = NF_DROP,
 		[VERDICT_RETURN] = NFT_RETURN, [VERDICT_JUMP] = NFT_JUMP,
 		[VERDICT_GOTO] = NFT_GOTO,
 	};
@@ -284,7 +284,8 @@ static void add_reject(struct builder *b, const struct stmt *stmt)
 	if (reset)
 		need(b, &b->tcp, NFT_META_L4PROTO, IPPROTO_TCP);
 	expr = add_expr(b, "reject");
-	set_u32(expr, NFTNL_EXPR_REJECT_TYPE, reset ? NFT_REJECT_TCP_RST : NFT_REJECT_ICMPX_UNREACH);
+	set_u32(expr, NFTNL_EXPR_REJECT_TYPE,
+		reset ? NFT_REJECT_TCP_RST : NFT_REJECT_ICMPX_UNREACH);
 	if (expr)
 		nftnl_expr_set_u8(expr, NFTNL_EXPR_REJECT_CODE,
 				  reset ? 0 : NFT_REJECT_ICMPX_ADMIN_PROHIBITED);

@@ -92,7 +92,8 @@ static int plan_flush(struct planner *p)
 		size_t index = chain ? (size_t)(chain - p->skeleton->chains) : 0;
 
 		if ((!chain || p->chain_stale[index]) && live->rules_n > 0)
-			r = add(p, (struct op){ .kind = OP_FLUSH_CHAIN, .family = live->family,
+			r = add(p, (struct op){ .kind = OP_FLUSH_CHAIN,
+						.family = live->family,
 						.name = live->name });
 	}
 	return r;
@@ -122,12 +123,14 @@ static int plan_delete(struct planner *p)
 		const struct chain *chain = wanted_chain(p->skeleton, live);
 
 		if (!chain || p->chain_remade[chain - p->skeleton->chains])
-			r = add(p, (struct op){ .kind = OP_DEL_CHAIN, .family = live->family,
+			r = add(p, (struct op){ .kind = OP_DEL_CHAIN,
+						.family = live->family,
 						.name = live->name });
 	}
 	for (size_t i = 0; r >= 0 && i < SET_MAX; i++)
 		if (p->live->set_differs[i])
-			r = add(p, (struct op){ .kind = OP_DEL_SET, .set = (enum set_id)i,
+			r = add(p, (struct op){ .kind = OP_DEL_SET,
+						.set = (enum set_id)i,
 						.family = set_spec((enum set_id)i)->family,
 						.name = set_spec((enum set_id)i)->name });
 	for (size_t i = 0; r >= 0 && i < p->live->extra_n; i++)
@@ -148,15 +151,18 @@ static int plan_objects(struct planner *p)
 						.name = p->skeleton->counters[i].name });
 	for (size_t i = 0; r >= 0 && i < SET_MAX; i++)
 		if (!p->live->set_present[i] || p->live->set_differs[i])
-			r = add(p, (struct op){ .kind = OP_ADD_SET, .set = (enum set_id)i,
+			r = add(p, (struct op){ .kind = OP_ADD_SET,
+						.set = (enum set_id)i,
 						.family = set_spec((enum set_id)i)->family,
 						.name = set_spec((enum set_id)i)->name });
 	for (size_t i = 0; r >= 0 && i < p->skeleton->chains_n; i++) {
 		const struct chain *chain = &p->skeleton->chains[i];
 
 		if (p->chain_remade[i] || !live_chain(p->live, chain->family, chain->name))
-			r = add(p, (struct op){ .kind = OP_ADD_CHAIN, .family = chain->family,
-						.name = chain->name, .chain = chain });
+			r = add(p, (struct op){ .kind = OP_ADD_CHAIN,
+						.family = chain->family,
+						.name = chain->name,
+						.chain = chain });
 	}
 	return r;
 }
@@ -170,16 +176,18 @@ static bool elem_same(const struct elem *a, const struct elem *b)
 static int plan_set(enum set_id set, const struct elems *want, const struct elems *have,
 		    bool deletes, struct ops *ops)
 {
-	struct op op = { .kind = deletes ? OP_DEL_ELEM : OP_ADD_ELEM, .set = set,
-			 .family = set_spec(set)->family, .name = set_spec(set)->name };
+	struct op op = { .kind = deletes ? OP_DEL_ELEM : OP_ADD_ELEM,
+			 .set = set,
+			 .family = set_spec(set)->family,
+			 .name = set_spec(set)->name };
 	size_t w = 0, h = 0;
 	int r = 0;
 
 	while (r >= 0 && (w < want->n || h < have->n)) {
-		int cmp = w == want->n	 ? 1
-			  : h == have->n ? -1
-					 : memcmp(want->elem[w].key, have->elem[h].key,
-						  ELEM_KEY_MAX);
+		int cmp = w == want->n ? 1
+			  : h == have->n
+				  ? -1
+				  : memcmp(want->elem[w].key, have->elem[h].key, ELEM_KEY_MAX);
 		bool changed = cmp == 0 && !elem_same(&want->elem[w], &have->elem[h]);
 
 		op.elem = deletes ? &have->elem[h] : &want->elem[w];
@@ -199,8 +207,10 @@ static int plan_set_keep(enum set_id set, const struct ruleset *desired, const s
 
 	for (size_t i = 0; r >= 0 && i < have->n; i++) {
 		const struct elem *want = ruleset_find(desired, set, have->elem[i].key);
-		struct op op = { .kind = OP_DEL_ELEM, .set = set,
-				 .family = set_spec(set)->family, .name = set_spec(set)->name,
+		struct op op = { .kind = OP_DEL_ELEM,
+				 .set = set,
+				 .family = set_spec(set)->family,
+				 .name = set_spec(set)->name,
 				 .elem = &have->elem[i] };
 
 		if (want && !elem_same(want, &have->elem[i]))
@@ -235,8 +245,10 @@ static int plan_rules(struct planner *p)
 		const struct chain *chain = &p->skeleton->chains[i];
 
 		for (size_t j = 0; r >= 0 && p->chain_stale[i] && j < chain->rules_n; j++)
-			r = add(p, (struct op){ .kind = OP_ADD_RULE, .family = chain->family,
-						.name = chain->name, .chain = chain,
+			r = add(p, (struct op){ .kind = OP_ADD_RULE,
+						.family = chain->family,
+						.name = chain->name,
+						.chain = chain,
 						.rule = &chain->rules[j] });
 	}
 	return r;
@@ -251,8 +263,8 @@ int plan_make(const struct skeleton *skeleton, const struct ruleset *desired,
 
 	for (size_t family = 0; r >= 0 && family < FAMILY_MAX; family++)
 		if (!live->table[family])
-			r = add(&p, (struct op){ .kind = OP_ADD_TABLE,
-						 .family = (enum family)family });
+			r = add(&p,
+				(struct op){ .kind = OP_ADD_TABLE, .family = (enum family)family });
 	if (r >= 0)
 		r = plan_flush(&p);
 	if (r >= 0)

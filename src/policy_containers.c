@@ -63,7 +63,8 @@ static int add_addr(struct policy *policy, enum set_id set4, enum set_id set6,
 	if (addr->family == AF_UNSPEC)
 		return 0;
 	elem_key_add(&key, addr->bytes, addr->family == AF_INET ? 4 : 16);
-	return ruleset_add(policy->ruleset, addr->family == AF_INET ? set4 : set6, &key, 0, comment);
+	return ruleset_add(policy->ruleset, addr->family == AF_INET ? set4 : set6, &key, 0,
+			   comment);
 }
 
 static int add_bindings(struct policy *policy, const struct link *port,
@@ -275,8 +276,7 @@ static int container_comment(struct policy *policy, size_t i, const char **ret_c
 		snprintf(text, sizeof(text), "%s bystander", name);
 	else
 		snprintf(text, sizeof(text), "%s task %s %s %s", name, task,
-			 network_mode_name(verdict->class),
-			 confinement_name(verdict->confinement));
+			 network_mode_name(verdict->class), confinement_name(verdict->confinement));
 	return ruleset_comment(policy->ruleset, text, ret_comment);
 }
 

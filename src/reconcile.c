@@ -117,8 +117,7 @@ static int run_elements(struct reconcile *reconcile, const struct ruleset *desir
 }
 
 int reconcile_run(struct reconcile *reconcile, const struct config *config,
-		  const struct model *model, struct reconcile_result *ret_result,
-		  struct diag *diag)
+		  const struct model *model, struct reconcile_result *ret_result, struct diag *diag)
 {
 	_cleanup_(ruleset_freep) struct ruleset *desired = NULL;
 	_cleanup_free_ struct verdict *verdicts = NULL;

@@ -53,8 +53,10 @@ static const char *value_name(enum field field, uint32_t value)
 	if (field == F_FIB_SADDR_IIF)
 		return value ? "exists" : "missing";
 	if (field == F_FIB_DADDR_TYPE)
-		return value == 1 ? "unicast" : value == 2 ? "local" : value == 3 ? "broadcast"
-										  : "multicast";
+		return value == 1   ? "unicast"
+		       : value == 2 ? "local"
+		       : value == 3 ? "broadcast"
+				    : "multicast";
 	if (field == F_ETHER_TYPE)
 		return value == 0x0800 ? "ip" : value == 0x0806 ? "arp" : "ip6";
 	if (field == F_ICMPV6_TYPE)
@@ -158,9 +160,9 @@ static void add_stmt(struct text *text, const struct stmt *stmt,
 		add_verdict(text, stmt);
 		break;
 	case STMT_REJECT:
-		text_add(text, stmt->reject == REJECT_TCP_RESET
-				       ? "reject with tcp reset"
-				       : "reject with icmpx type admin-prohibited");
+		text_add(text, stmt->reject == REJECT_TCP_RESET ? "reject with tcp reset"
+								: "reject with icmpx type "
+								  "admin-prohibited");
 		break;
 	}
 }
@@ -181,15 +183,14 @@ int render_rule(const struct rule *rule, const struct skeleton_params *params, c
 static const char *hook_name(const struct chain *chain)
 {
 	static const char *const names[] = {
-		[NF_INET_PRE_ROUTING] = "prerouting",
-		[NF_INET_LOCAL_IN] = "input",
-		[NF_INET_FORWARD] = "forward",
-		[NF_INET_LOCAL_OUT] = "output",
+		[NF_INET_PRE_ROUTING] = "prerouting",   [NF_INET_LOCAL_IN] = "input",
+		[NF_INET_FORWARD] = "forward",          [NF_INET_LOCAL_OUT] = "output",
 		[NF_INET_POST_ROUTING] = "postrouting",
 	};
 
 	_Static_assert(NF_BR_PRE_ROUTING == NF_INET_PRE_ROUTING &&
-			       NF_BR_FORWARD == NF_INET_FORWARD && NF_BR_LOCAL_OUT == NF_INET_LOCAL_OUT,
+			       NF_BR_FORWARD == NF_INET_FORWARD &&
+			       NF_BR_LOCAL_OUT == NF_INET_LOCAL_OUT,
 		       "bridge hooks have the numbers of the inet hooks");
 	return names[chain->hook];
 }
@@ -251,8 +252,7 @@ static void render_set(FILE *out, const struct ruleset *ruleset, enum set_id id,
 {
 	const struct set_spec *spec = set_spec(id);
 
-	fprintf(out, "\n\t%s %s {\n\t\ttype ", spec->data == KEY_NONE ? "set" : "map",
-		spec->name);
+	fprintf(out, "\n\t%s %s {\n\t\ttype ", spec->data == KEY_NONE ? "set" : "map", spec->name);
 	for (size_t i = 0; i < SET_FIELDS_MAX && spec->key[i] != KEY_NONE; i++)
 		fprintf(out, "%s%s", i ? " . " : "", key_type_name(spec->key[i]));
 	if (spec->data != KEY_NONE)

@@ -57,7 +57,8 @@ static void say(const struct container *c, const struct verdict *v, const struct
 
 static bool same(const struct said *a, const struct said *b)
 {
-	return a->role == b->role && a->confinement == b->confinement && strcmp(a->why, b->why) == 0;
+	return a->role == b->role && a->confinement == b->confinement &&
+	       strcmp(a->why, b->why) == 0;
 }
 
 static void say_gone(const struct said *said)
@@ -68,15 +69,12 @@ static void say_gone(const struct said *said)
 
 /* Both lists are sorted by id: a walk over the two finds the new, the changed and the gone. */
 static void compare(const struct report *report, const struct said *now, size_t n,
-		    const struct model *model, const struct verdict *verdicts,
-		    const size_t *index)
+		    const struct model *model, const struct verdict *verdicts, const size_t *index)
 {
 	size_t i = 0, j = 0;
 
 	while (i < report->n || j < n) {
-		int cmp = i == report->n ? 1
-			  : j == n	 ? -1
-					 : strcmp(report->said[i].id, now[j].id);
+		int cmp = i == report->n ? 1 : j == n ? -1 : strcmp(report->said[i].id, now[j].id);
 
 		if (cmp < 0 && model->in_sync)
 			say_gone(&report->said[i]);

@@ -218,8 +218,8 @@ static void field_text(enum key_type type, const uint8_t *field, char *text, siz
 	}
 }
 
-int elem_key_text(enum set_id set, const uint8_t key[static ELEM_KEY_MAX], char *buffer, size_t size,
-		  cgroup_path_fn cgroup_path, void *data)
+int elem_key_text(enum set_id set, const uint8_t key[static ELEM_KEY_MAX], char *buffer,
+		  size_t size, cgroup_path_fn cgroup_path, void *data)
 {
 	const struct set_spec *spec = set_spec(set);
 	struct cgroup_names names = { cgroup_path, data };

@@ -40,8 +40,8 @@ struct daemon {
 	struct report *report;
 	bool bridge_meta;
 	uint64_t retry_usec;
-	bool healing;   /* foreign hands were seen: say what it took to mend */
-	bool periodic;  /* the step is the periodic look: what it finds is a lost event or a bug */
+	bool healing;  /* foreign hands were seen: say what it took to mend */
+	bool periodic; /* the step is the periodic look: what it finds is a lost event or a bug */
 };
 
 static void request(struct daemon *d)
@@ -195,8 +195,7 @@ static void reload(struct daemon *d)
 	if (!same_sources(&config, &before)) {
 		if (make_host(d, &host, &diag) < 0) {
 			d->config = before;
-			log_err("reload refused, the configuration of before stays: %s",
-				diag.text);
+			log_err("reload refused, the configuration of before stays: %s", diag.text);
 			return;
 		}
 		host_free(d->host);
@@ -280,10 +279,13 @@ static int set_up(struct daemon *d, struct diag *diag)
 		return diag_set(diag, r, "cannot ask the kernel for its features: %s",
 				strerror(-r));
 	d->bridge_meta = r > 0;
-	log_info("bridge ports are told apart by %s",
-		 d->bridge_meta ? "their bridge's name (meta ibrname)"
-				: "kind (no meta ibrname in this kernel): veth ports of unknown "
-				  "bridges wait until they are known");
+	log_info("bridge ports are told apart by %s", d->bridge_meta ? "their bridge's name (meta "
+								       "ibrname)"
+								     : "kind (no meta ibrname in "
+								       "this kernel): veth ports "
+								       "of unknown "
+								       "bridges wait until they "
+								       "are known");
 	r = monitor_new(d->event, on_foreign, d, &d->monitor, diag);
 	if (r >= 0)
 		r = reconcile_new(d->nft, &d->reconcile);

@@ -74,8 +74,8 @@ static void from_bridge(struct skeleton *skeleton)
 	RULE(chain, "a forged source would make conntrack take strangers for replies",
 	     EQ(F_FIB_SADDR_IIF, 0), COUNT("spoofed"), DROP);
 	/* fib daddr type != unicast goto from_bridge_to_host */
-	RULE(chain, "the host's addresses, broadcast and multicast", NE(F_FIB_DADDR_TYPE, RTN_UNICAST_),
-	     GOTO("from_bridge_to_host"));
+	RULE(chain, "the host's addresses, broadcast and multicast",
+	     NE(F_FIB_DADDR_TYPE, RTN_UNICAST_), GOTO("from_bridge_to_host"));
 	/* ct direction reply counter name "to_job" goto refuse */
 	RULE(chain, "only the host opens connections to jobs: no one else gets an answer", REPLY,
 	     COUNT("to_job"), GOTO("refuse"));
@@ -103,7 +103,8 @@ static void to_bridge(struct skeleton *skeleton)
 	struct chain *chain;
 
 	chain = skeleton_chain(skeleton, FAMILY_INET, "to_bridge",
-			       "what is routed to a guarded bridge (with br_netfilter: also bridged)");
+			       "what is routed to a guarded bridge (with br_netfilter: also "
+			       "bridged)");
 	to_bystander(chain, skeleton->params.mark_bystander);
 	neighbour_discovery(chain);
 	/* fib daddr type multicast accept */
@@ -197,8 +198,8 @@ static void bindings(struct chain *chain)
 	 * counter name "job_spoofed" drop */
 	RULE(chain, "the link-local address too; duplicate address detection goes unheard",
 	     IN(SET_JOB_PORTS, F_IIFNAME), EQ(F_ETHER_TYPE, ETHERTYPE_IPV6_),
-	     NOT_IN(SET_JOB_BINDINGS6, F_IIFNAME, F_ETHER_SADDR, F_IP6_SADDR),
-	     COUNT("job_spoofed"), DROP);
+	     NOT_IN(SET_JOB_BINDINGS6, F_IIFNAME, F_ETHER_SADDR, F_IP6_SADDR), COUNT("job_spoofed"),
+	     DROP);
 }
 
 /* Which frames are between ports of a guarded bridge: by the bridge's name where the kernel can

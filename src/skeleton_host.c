@@ -118,8 +118,10 @@ static void fence(struct skeleton *skeleton)
 	     SET_BIT(F_CT_MARK, skeleton->params.mark_container));
 	/* tcp dport @own_apis ct mark set socket cgroupv2 level C map @job_tags */
 	RULE(chain, "the tag of a known job; it holds the same bit", IN(SET_OWN_APIS, F_TCP_DPORT),
-	     (struct stmt){ .kind = STMT_CT_MARK_MAP, .fields = { F_CGROUP_CONTAINER },
-			    .fields_n = 1, .set = SET_JOB_TAGS });
+	     (struct stmt){ .kind = STMT_CT_MARK_MAP,
+			    .fields = { F_CGROUP_CONTAINER },
+			    .fields_n = 1,
+			    .set = SET_JOB_TAGS });
 	/* accept */
 	RULE(chain, NULL, ACCEPT);
 
@@ -170,9 +172,8 @@ static void to_host_api(struct skeleton *skeleton)
 	RULE(chain, "a job's own connection from that port", REPLY, RETURN);
 	/* iifname != "lo" iifname != @guarded_bridges counter name "outside_to_host_api"
 	 * goto refuse */
-	RULE(chain, "from a guarded bridge only bystanders come so far",
-	     NOT_NAMED(F_IIFNAME, "lo"), NOT_IN(SET_GUARDED_BRIDGES, F_IIFNAME),
-	     COUNT("outside_to_host_api"), GOTO("refuse"));
+	RULE(chain, "from a guarded bridge only bystanders come so far", NOT_NAMED(F_IIFNAME, "lo"),
+	     NOT_IN(SET_GUARDED_BRIDGES, F_IIFNAME), COUNT("outside_to_host_api"), GOTO("refuse"));
 	/* socket cgroupv2 level C @bystander_cgroups return */
 	RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
 	from_containers(skeleton, chain, "a job that listens in the shim's place",

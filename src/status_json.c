@@ -137,10 +137,10 @@ static json_t *row_json(const struct status_view *view, const struct status_row 
 		job ? json_string(instance_size_name(verdict->size)) : json_null(), "class",
 		job ? mode_json(verdict->class, NULL) : json_null(), "confinement",
 		confinement_name(verdict->confinement), "held", status_row_held(view, row),
-		"violation", verdict->violation,
-		"stale_mirror", verdict->stale_mirror, "unconfinable", verdict->unconfinable,
-		"hazards", hazards_json(c->hazards), "hazard_text", safe_string(c->hazard_text),
-		"why", safe_string(verdict->why), "stopped_packets",
+		"violation", verdict->violation, "stale_mirror", verdict->stale_mirror,
+		"unconfinable", verdict->unconfinable, "hazards", hazards_json(c->hazards),
+		"hazard_text", safe_string(c->hazard_text), "why", safe_string(verdict->why),
+		"stopped_packets",
 		view->live ? json_integer((json_int_t)row->stopped) : json_null());
 	json_t *json =
 		json_pack("{s:o, s:o, s:s, s:o, s:s}", "id", safe_string(c->id), "name",

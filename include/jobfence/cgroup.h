@@ -19,11 +19,11 @@ struct cgroup_child {
 	/* Folder name: a container id, "docker-<id>.scope", "ssh.service"; one that is longer
 	 * ends in "~" and a hash of the whole. */
 	char name[128];
-	uint64_t id;    /* inode number = cgroup id */
+	uint64_t id; /* inode number = cgroup id */
 };
 
 struct cgroup_view {
-	char root[64];   /* "/sys/fs/cgroup" or "/sys/fs/cgroup/unified" */
+	char root[64]; /* "/sys/fs/cgroup" or "/sys/fs/cgroup/unified" */
 	bool hybrid;
 	enum cgroup_driver driver; /* never AUTO; to be compared with what the engine says */
 	/* cgroupfs driver, or a custom slice: every child of this parent is a container. */
@@ -33,7 +33,7 @@ struct cgroup_view {
 	uint32_t parent_level;        /* 1 for "docker" */
 	/* systemd driver: containers are children of a parent that services share, named
 	 * "docker-<id>.scope"; every other child is a host service. */
-	bool shared;                  /* parent is shared in that sense ("system.slice") */
+	bool shared;                         /* parent is shared in that sense ("system.slice") */
 	const struct cgroup_child *children; /* all children of the parent, sorted by name;
 					      * CGROUP_KEEP_CHILD is one of them */
 	size_t children_n;

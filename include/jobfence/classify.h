@@ -36,15 +36,15 @@ enum confinement {
 struct verdict {
 	enum role role;
 	enum placement placement;
-	bool joined;            /* the placement is that of another container's namespace */
+	bool joined; /* the placement is that of another container's namespace */
 	enum instance_size size;
-	bool multinode;         /* the name proves a multi-node run: job number above 0 */
+	bool multinode;          /* the name proves a multi-node run: job number above 0 */
 	enum network_mode class; /* the mode that governs it */
 	enum confinement confinement;
-	bool violation;         /* the server's mode cannot have placed it so */
-	bool stale_mirror;      /* remark: the mirrored mode may not be the server's */
-	bool unconfinable;      /* hazards void the guarantee: never show it as confined without */
-	char why[256];          /* one sentence, safe to print */
+	bool violation;    /* the server's mode cannot have placed it so */
+	bool stale_mirror; /* remark: the mirrored mode may not be the server's */
+	bool unconfinable; /* hazards void the guarantee: never show it as confined without */
+	char why[256];     /* one sentence, safe to print */
 };
 
 /*
@@ -63,10 +63,10 @@ const struct container *classify_owner(const struct container *container,
 /* "<run>-<job number>-<replica>-<8 hex>": the job number, or -1 if the name is not of that form. */
 int classify_job_number(const char *name);
 
-const char *role_name(enum role role);               /* "job", "bystander" */
+const char *role_name(enum role role);                /* "job", "bystander" */
 const char *placement_name(enum placement placement); /* "bridge", "host", "none", "unknown" */
 const char *confinement_name(enum confinement confinement); /* "isolated", … ; "none" is "free" */
-const char *instance_size_name(enum instance_size size); /* "whole", "part", "unknown" */
+const char *instance_size_name(enum instance_size size);    /* "whole", "part", "unknown" */
 
 /* The hazards as words, comma separated: "privileged, docker socket". Returns @buffer. */
 const char *hazards_text(uint32_t hazards, char *buffer, size_t size);

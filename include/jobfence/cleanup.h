@@ -16,11 +16,11 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Defines fnp(T *p), which calls fn(*p) unless *p is NULL. fn must accept half-built objects. */
-#define DEFINE_CLEANUP(T, fn)                                                                      \
-	_unused_ static inline void fn##p(T *p)                                                    \
-	{                                                                                          \
-		if (*p)                                                                            \
-			fn(*p);                                                                    \
+#define DEFINE_CLEANUP(T, fn)                   \
+	_unused_ static inline void fn##p(T *p) \
+	{                                       \
+		if (*p)                         \
+			fn(*p);                 \
 	}
 
 _unused_ static inline void freep(void *p)
@@ -44,11 +44,11 @@ _unused_ static inline void fclosep(FILE **f)
 #define _cleanup_close_ _cleanup_(closep)
 #define _cleanup_fclose_ _cleanup_(fclosep)
 
-#define take_ptr(p)                                                                                \
-	({                                                                                         \
-		typeof(p) _taken = (p);                                                            \
-		(p) = NULL;                                                                        \
-		_taken;                                                                            \
+#define take_ptr(p)                     \
+	({                              \
+		typeof(p) _taken = (p); \
+		(p) = NULL;             \
+		_taken;                 \
 	})
 
 _unused_ static inline int take_fd(int *fd)

@@ -52,13 +52,14 @@ struct config {
 	size_t bridges_n;
 
 	enum cgroup_driver cgroup_driver;
-	char cgroup_parent[256]; /* the engine's cgroup-parent; empty: Docker's default for the driver */
+	char cgroup_parent
+		[256]; /* the engine's cgroup-parent; empty: Docker's default for the driver */
 	char engine_cgroup[256]; /* cgroup of dockerd and docker-proxy; empty: found at run time */
 
 	/* One bit each, of the packet mark and the conntrack mark; the other bits are kept. */
-	uint32_t mark_bystander;   /* packet mark, 0x08000000 */
-	uint32_t mark_container;   /* conntrack mark, 0x10000000 */
-	uint32_t mark_host;        /* conntrack mark, 0x20000000 */
+	uint32_t mark_bystander; /* packet mark, 0x08000000 */
+	uint32_t mark_container; /* conntrack mark, 0x10000000 */
+	uint32_t mark_host;      /* conntrack mark, 0x20000000 */
 };
 
 /* Where the mode and the ports came from, for the log and for reload. Fixed strings or paths. */
@@ -71,11 +72,11 @@ struct config_origin {
 
 /* What config_load() reads besides files, so that it is testable. Borrowed, may all be NULL. */
 struct config_sources {
-	const char *path;             /* --config; NULL: the default path, whose absence is fine */
-	const char *mode_variable;    /* getenv(NETWORK_MODE_VARIABLE) */
-	const char *docker_host;      /* getenv("DOCKER_HOST") */
-	const char *docker_option;    /* --docker */
-	bool reload;                  /* SIGHUP: the environment file may overrule the variable */
+	const char *path;          /* --config; NULL: the default path, whose absence is fine */
+	const char *mode_variable; /* getenv(NETWORK_MODE_VARIABLE) */
+	const char *docker_host;   /* getenv("DOCKER_HOST") */
+	const char *docker_option; /* --docker */
+	bool reload;               /* SIGHUP: the environment file may overrule the variable */
 	const struct config_origin *previous; /* on reload: what was loaded before */
 };
 

@@ -33,7 +33,7 @@ enum container_state {
 /* HostConfig.NetworkMode */
 enum network_kind {
 	NETWORK_KIND_UNKNOWN,
-	NETWORK_KIND_BRIDGE,    /* "default" or "bridge" */
+	NETWORK_KIND_BRIDGE, /* "default" or "bridge" */
 	NETWORK_KIND_HOST,
 	NETWORK_KIND_NONE,
 	NETWORK_KIND_CONTAINER, /* "container:<id or name>": network_ref says which */
@@ -43,18 +43,18 @@ enum network_kind {
 /* What voids the guarantee, or is worth a remark; bits of container.hazards. */
 enum hazard {
 	HAZARD_PRIVILEGED = 1 << 0,
-	HAZARD_CAPABILITIES = 1 << 1,  /* any added capability */
+	HAZARD_CAPABILITIES = 1 << 1, /* any added capability */
 	HAZARD_DOCKER_SOCKET = 1 << 2,
-	HAZARD_HOST_PATH = 1 << 3,     /* a bind mount other than dstack's own */
+	HAZARD_HOST_PATH = 1 << 3, /* a bind mount other than dstack's own */
 	HAZARD_HOST_PID = 1 << 4,
 	HAZARD_HOST_IPC = 1 << 5,
-	HAZARD_SECCOMP = 1 << 6,       /* seccomp=unconfined */
-	HAZARD_APPARMOR = 1 << 7,      /* apparmor=unconfined, label=disable, systempaths=unconfined */
-	HAZARD_DEVICES = 1 << 8,       /* a device that reaches the host (not GPU, not InfiniBand) */
+	HAZARD_SECCOMP = 1 << 6,  /* seccomp=unconfined */
+	HAZARD_APPARMOR = 1 << 7, /* apparmor=unconfined, label=disable, systempaths=unconfined */
+	HAZARD_DEVICES = 1 << 8,  /* a device that reaches the host (not GPU, not InfiniBand) */
 	HAZARD_NETWORK_DRIVER = 1 << 9, /* attached to macvlan, ipvlan, overlay: no port of ours */
-	HAZARD_RDMA = 1 << 10,         /* remark only: dstack gives it to every job on such a host */
+	HAZARD_RDMA = 1 << 10, /* remark only: dstack gives it to every job on such a host */
 	HAZARD_HOST_CGROUPNS = 1 << 11, /* remark only: Docker's default where cgroups are v1 */
-	HAZARD_HOST_USERNS = 1 << 12,  /* remark only, where userns-remap is on */
+	HAZARD_HOST_USERNS = 1 << 12,   /* remark only, where userns-remap is on */
 };
 
 struct endpoint {
@@ -73,20 +73,20 @@ struct port_binding {
 
 struct container {
 	char id[CONTAINER_ID_LEN + 1];
-	char *name;     /* owned; without the leading slash */
-	char *task_id;  /* owned; NULL without the label */
+	char *name;        /* owned; without the leading slash */
+	char *task_id;     /* owned; NULL without the label */
 	char *network_ref; /* owned; see enum network_kind; else NULL */
 	char *sandbox_key; /* owned; path of the network namespace; NULL while unknown */
 	char *cgroup_parent; /* owned; HostConfig.CgroupParent; NULL where it is the engine's default */
 	char *hazard_text; /* owned; details for people ("/data, CAP_NET_ADMIN"); NULL where none */
-	bool is_task;   /* has LABEL_IS_TASK=true */
+	bool is_task;      /* has LABEL_IS_TASK=true */
 	bool inspected; /* false: only what the list says is known (no cpu, memory, hazards, ports) */
 	enum container_state state;
 	enum network_kind network_kind;
-	int64_t nano_cpus; /* HostConfig.NanoCpus */
-	int64_t memory;    /* HostConfig.Memory, bytes */
-	pid_t pid;         /* init process in the host's pid namespace; 0 while not running */
-	uint32_t hazards;  /* enum hazard */
+	int64_t nano_cpus;  /* HostConfig.NanoCpus */
+	int64_t memory;     /* HostConfig.Memory, bytes */
+	pid_t pid;          /* init process in the host's pid namespace; 0 while not running */
+	uint32_t hazards;   /* enum hazard */
 	uint64_t cgroup_id; /* inode of its cgroup v2 folder; 0 while unknown; filled by cgroup.c */
 	struct endpoint *endpoints; /* owned */
 	size_t endpoints_n;

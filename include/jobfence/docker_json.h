@@ -12,13 +12,13 @@
 /* What a line of GET /events says. Only Type, Action and the ids are read: labels are copied into
  * the attributes by the engine and override the rest. */
 enum engine_event_kind {
-	ENGINE_EVENT_OTHER, /* known to be of no interest */
+	ENGINE_EVENT_OTHER,     /* known to be of no interest */
 	ENGINE_EVENT_CONTAINER, /* create, start, die, destroy, …: container_id changed somehow */
 	ENGINE_EVENT_CONTAINER_GONE, /* destroy */
-	ENGINE_EVENT_CONNECT,    /* container_id was attached to network_id, before its process */
+	ENGINE_EVENT_CONNECT, /* container_id was attached to network_id, before its process */
 	ENGINE_EVENT_DISCONNECT,
-	ENGINE_EVENT_NETWORK,    /* network_id created, removed or updated */
-	ENGINE_EVENT_DAEMON,     /* the daemon reloaded its configuration */
+	ENGINE_EVENT_NETWORK, /* network_id created, removed or updated */
+	ENGINE_EVENT_DAEMON,  /* the daemon reloaded its configuration */
 };
 
 struct engine_event {
@@ -32,7 +32,7 @@ struct engine_info {
 	char cgroup_driver[32]; /* "cgroupfs", "systemd", "none" */
 	char cgroup_version[8]; /* "1" or "2" */
 	bool live_restore;
-	bool rootless;          /* SecurityOptions has name=rootless */
+	bool rootless; /* SecurityOptions has name=rootless */
 };
 
 /*

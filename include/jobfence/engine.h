@@ -28,10 +28,10 @@ struct engine_view {
 	enum engine_state state;
 	bool ever_in_sync; /* false: containers below are a part of the truth at best */
 	struct engine_info info;
-	pid_t peer_pid;    /* SO_PEERCRED of the socket: dockerd, or 1 where systemd listens; 0 unknown */
+	pid_t peer_pid; /* SO_PEERCRED of the socket: dockerd, or 1 where systemd listens; 0 unknown */
 	const struct container *containers; /* sorted by id; borrowed until the next callback */
 	size_t containers_n;
-	const struct network *networks;     /* sorted by id */
+	const struct network *networks; /* sorted by id */
 	size_t networks_n;
 	const char *trouble; /* one sentence while ENGINE_LOST, else NULL */
 };

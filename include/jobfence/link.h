@@ -14,12 +14,13 @@
 struct link {
 	int ifindex;
 	char name[IFNAMSIZ];
-	char kind[16];     /* IFLA_INFO_KIND: "bridge", "veth", …; empty for hardware */
-	int master;        /* ifindex of the bridge it is a port of; 0 */
-	int nsid;          /* IFLA_LINK_NETNSID: where the peer is; -1 here or unknown */
-	int peer_ifindex;  /* IFLA_LINK, in the peer's namespace; 0 */
-	struct mac_addr mac;      /* of this end */
-	struct mac_addr peer_mac; /* of the other end of a veth in another namespace; unset unknown */
+	char kind[16];       /* IFLA_INFO_KIND: "bridge", "veth", …; empty for hardware */
+	int master;          /* ifindex of the bridge it is a port of; 0 */
+	int nsid;            /* IFLA_LINK_NETNSID: where the peer is; -1 here or unknown */
+	int peer_ifindex;    /* IFLA_LINK, in the peer's namespace; 0 */
+	struct mac_addr mac; /* of this end */
+	struct mac_addr
+		peer_mac; /* of the other end of a veth in another namespace; unset unknown */
 };
 
 struct link_watch;

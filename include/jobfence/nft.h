@@ -24,12 +24,12 @@ enum live_kind {
 
 struct live_chain {
 	enum family family;
-	char *name;          /* owned */
+	char *name; /* owned */
 	bool base;
 	uint32_t hook;
 	int32_t priority;
-	bool plain;          /* type filter, policy accept, no device: as jobfence makes them */
-	char **rules;        /* owned fingerprints, in order; see nft_rule_fingerprint() */
+	bool plain;   /* type filter, policy accept, no device: as jobfence makes them */
+	char **rules; /* owned fingerprints, in order; see nft_rule_fingerprint() */
 	size_t rules_n;
 };
 
@@ -52,8 +52,8 @@ struct live {
 	struct live_chain *chains;        /* owned */
 	size_t chains_n;
 	bool set_present[SET_MAX];
-	bool set_differs[SET_MAX]; /* same name, another key, data, counter or flags */
-	struct ruleset *elements;  /* owned, sealed, with counters */
+	bool set_differs[SET_MAX];     /* same name, another key, data, counter or flags */
+	struct ruleset *elements;      /* owned, sealed, with counters */
 	struct live_counter *counters; /* by index of skeleton.counters */
 	size_t counters_n;
 	struct live_object *extra; /* owned: objects of ours that the fixed list does not have */

@@ -16,8 +16,7 @@ int plan_make(const struct skeleton *skeleton, const struct ruleset *desired,
 	      const struct live *live, struct ops *ret_ops);
 
 /* The elements only, against a ruleset that is known to be in the kernel: the fast path. */
-int plan_elements(const struct ruleset *desired, const struct ruleset *actual,
-		  struct ops *ret_ops);
+int plan_elements(const struct ruleset *desired, const struct ruleset *actual, struct ops *ret_ops);
 
 /* Both tables away. */
 int plan_remove(const struct live *live, struct ops *ret_ops);

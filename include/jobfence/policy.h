@@ -14,18 +14,18 @@
 struct model {
 	const struct container *containers; /* sorted by id */
 	size_t containers_n;
-	const int *nsid;               /* per container: its namespace's id here, -1 unknown */
-	const uint64_t *cgroup_id;     /* per container: 0 unknown */
+	const int *nsid;                /* per container: its namespace's id here, -1 unknown */
+	const uint64_t *cgroup_id;      /* per container: 0 unknown */
 	const struct network *networks; /* sorted by id */
 	size_t networks_n;
-	const struct link *links;      /* sorted by ifindex */
+	const struct link *links; /* sorted by ifindex */
 	size_t links_n;
-	bool has_cgroups;              /* false: no cgroup v2 hierarchy; cgroups below is empty */
+	bool has_cgroups; /* false: no cgroup v2 hierarchy; cgroups below is empty */
 	struct cgroup_view cgroups;
-	uint64_t engine_cgroup_id;     /* 0 unknown */
-	uint32_t engine_level;         /* its level; 2 while unknown */
-	bool bridge_meta;              /* the kernel has `meta ibrname` */
-	bool in_sync;                  /* the engine has told all; else what is in the kernel stays */
+	uint64_t engine_cgroup_id; /* 0 unknown */
+	uint32_t engine_level;     /* its level; 2 while unknown */
+	bool bridge_meta;          /* the kernel has `meta ibrname` */
+	bool in_sync;              /* the engine has told all; else what is in the kernel stays */
 };
 
 /* The numbers that the fixed rules depend on. */
@@ -43,4 +43,3 @@ int policy_build(const struct config *config, const struct model *model,
 bool policy_is_docker_bridge(const char *name);
 /* The device is guarded: configured, named by the engine, or of Docker's naming. */
 bool policy_is_guarded(const struct config *config, const struct model *model, const char *name);
-

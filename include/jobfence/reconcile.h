@@ -12,8 +12,8 @@
 struct reconcile;
 
 struct reconcile_result {
-	size_t steps;              /* of the transaction; 0: nothing had to change */
-	bool read;                 /* the kernel was read for it */
+	size_t steps; /* of the transaction; 0: nothing had to change */
+	bool read;    /* the kernel was read for it */
 	struct commit_stats stats;
 };
 

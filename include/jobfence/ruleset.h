@@ -16,7 +16,7 @@
 #include "jobfence/cleanup.h"
 
 #define TABLE_NAME "jobfence"
-#define ELEM_KEY_MAX 48     /* bytes: ifname 16, ether 8, ipv6 16; every field padded to 4 */
+#define ELEM_KEY_MAX 48      /* bytes: ifname 16, ether 8, ipv6 16; every field padded to 4 */
 #define ELEM_COMMENT_MAX 120 /* nft prints and accepts up to 128 */
 #define SET_FIELDS_MAX 4
 #define RULE_STMTS_MAX 10
@@ -134,7 +134,7 @@ enum field {
 	F_CGROUP_CONTAINER, /* … at the level of the containers */
 	F_CGROUP_ENGINE,    /* … at the level of the engine's own cgroup */
 	F_FIB_DADDR_TYPE,
-	F_FIB_SADDR_IIF,    /* fib saddr . iif oif: present or missing */
+	F_FIB_SADDR_IIF, /* fib saddr . iif oif: present or missing */
 	F_IP_SADDR,
 	F_IP_DADDR,
 	F_IP6_SADDR,
@@ -181,12 +181,12 @@ enum reject_kind {
 
 struct stmt {
 	enum stmt_kind kind;
-	bool negate;                        /* != instead of == (or @) */
+	bool negate; /* != instead of == (or @) */
 	enum field fields[SET_FIELDS_MAX];
 	uint32_t fields_n;
 	enum set_id set;
-	uint32_t mask, value;               /* host order; for ports and ethertypes too */
-	const char *name;                   /* chain, counter, interface or kind; static */
+	uint32_t mask, value; /* host order; for ports and ethertypes too */
+	const char *name;     /* chain, counter, interface or kind; static */
 	enum verdict_kind verdict;
 	enum reject_kind reject;
 };
@@ -204,7 +204,7 @@ struct chain {
 	const char *name;
 	const char *why;
 	bool base;
-	uint32_t hook;          /* NF_INET_… or NF_BR_… */
+	uint32_t hook; /* NF_INET_… or NF_BR_… */
 	int32_t priority;
 	struct rule rules[CHAIN_RULES_MAX];
 	size_t rules_n;
@@ -218,11 +218,12 @@ struct counter_spec {
 
 /* What the fixed rules depend on; plain numbers, no pointers. */
 struct skeleton_params {
-	uint32_t mode;           /* enum network_mode */
-	uint32_t parent_level;   /* cgroup level of the containers' parent; containers are one below */
-	uint32_t engine_level;   /* cgroup level of the engine */
-	bool shared_parent;      /* systemd driver: services and containers share the parent */
-	bool bridge_meta;        /* the kernel has `meta ibrname` */
+	uint32_t mode; /* enum network_mode */
+	uint32_t
+		parent_level; /* cgroup level of the containers' parent; containers are one below */
+	uint32_t engine_level; /* cgroup level of the engine */
+	bool shared_parent;    /* systemd driver: services and containers share the parent */
+	bool bridge_meta;      /* the kernel has `meta ibrname` */
 	uint16_t runner_port;
 	uint32_t mark_bystander, mark_container, mark_host;
 };
@@ -256,8 +257,8 @@ DEFINE_CLEANUP(struct ruleset *, ruleset_free)
 /* Copies @text into the ruleset, cut to ELEM_COMMENT_MAX. Returns 0 or -ENOMEM. */
 int ruleset_comment(struct ruleset *ruleset, const char *text, const char **ret_comment);
 /* Adds an element; @comment must be one of ruleset_comment(), or NULL. Returns 0 or -ENOMEM. */
-int ruleset_add(struct ruleset *ruleset, enum set_id set, const struct elem_key *key,
-		uint32_t data, const char *comment);
+int ruleset_add(struct ruleset *ruleset, enum set_id set, const struct elem_key *key, uint32_t data,
+		const char *comment);
 /* Sorts every set and drops elements whose key is there twice, whatever order they came in. */
 void ruleset_seal(struct ruleset *ruleset);
 /* The element with this key in a sealed set, or NULL. */
@@ -267,5 +268,5 @@ const struct elem *ruleset_find(const struct ruleset *ruleset, enum set_id set,
 /* The nft text of one key of @set: `"docker0" . 10.0.0.2`; cgroups as "cgroup <id>" or, with
  * @cgroup_path, the quoted path that it returns (NULL: unknown). */
 typedef const char *(*cgroup_path_fn)(uint64_t id, void *data);
-int elem_key_text(enum set_id set, const uint8_t key[static ELEM_KEY_MAX], char *buffer, size_t size,
-		  cgroup_path_fn cgroup_path, void *data);
+int elem_key_text(enum set_id set, const uint8_t key[static ELEM_KEY_MAX], char *buffer,
+		  size_t size, cgroup_path_fn cgroup_path, void *data);
