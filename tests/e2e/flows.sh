@@ -6,10 +6,13 @@
 # br_netfilter's iptables calls on and off, and after "jobfence remove". Prints the table; exit 1 if a
 # row is not as it says.
 #
-# Usage: flows.sh [main|part|noproxy]…     the hosts to try, all of them without
-#        flows.sh --break                  takes out one counter's rules after another and shows that
-#                                          rows of the table turn red: the test of this test
-# shellcheck disable=SC2119
+# Usage: flows.sh [--quick] [main|part|noproxy]…   the hosts to try, all of them without; --quick: with
+#                                                  a running daemon br_netfilter off only, with a
+#                                                  stopped one on only
+#        flows.sh --break                          takes out one counter's rules after another and
+#                                                  shows that rows of the table turn red: the test of
+#                                                  this test
+# shellcheck disable=SC2034,SC2119,SC2153 # a container's facts; no arguments; host.sh names addresses
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/host/host.sh
 . "$HERE/../host/host.sh"
@@ -17,7 +20,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/table.sh"
 
 SECOND_GW4=172.30.0.1 SECOND_GW6=fd00:5ec::1 HOST_LO4=192.0.2.127
-BRNF=1
+BRNF=1 QUICK=''
 FLOW_DIR=$(mktemp -d)
 trap 'host_down_all; rm -rf "$FLOW_DIR"' EXIT
 
@@ -162,23 +165,32 @@ try_shadow() { # COLUMN MODE STATE
 	shadow_end
 }
 
+newborn_start() { # newborn|newdnat
+	job_start bridge nu || return 1
+	[ "$1" = newdnat ] || { job_start host xi && neighbours_pin alpha nu; }
+}
+
 try_newborn() { # SCENE COLUMN MODE STATE
 	local scene=$1
 
 	shift
-	job_start bridge nu || return 1
-	[ "$scene" != newborn ] || job_start host xi || return 1
-	[ "$scene" != newborn ] || neighbours_pin alpha nu || return 1
+	newborn_start "$scene" || return 1
 	scene_flows "$scene" && try_scene "$@"
 	container_rm nu
-	[ "$scene" != newborn ] || container_rm xi
+	[ "$scene" = newdnat ] || container_rm xi
 }
 
 # try_main COLUMN MODE STATE [newborn]: all scenes of the first host
 try_main() {
+	local brnf='0 1'
+
+	[ -z "$QUICK" ] || case $3 in
+	running) brnf=0 ;;
+	stopped) brnf=1 ;;
+	esac
 	scene_flows main
-	for BRNF in 0 1; do
-		host_brnf $BRNF
+	for BRNF in $brnf; do
+		host_brnf "$BRNF"
 		try_scene "$1" "$2" "$3, br_netfilter $BRNF"
 	done
 	try_shadow "$@" || return 1
@@ -197,15 +209,17 @@ try_noproxy() {
 }
 
 run_host() { # main|part|noproxy
-	local name=$1 mode
+	local name=$1 mode column
 
 	"host_$name" || exit 1
 	"try_$name" before '' "without jobfence" newborn || exit 1
 	for mode in 1 2 3 fence; do
+		column="mode $mode"
+		[ $mode != fence ] || column=fence
 		fence_start $mode || exit 1
-		"try_$name" "mode $mode" $mode running || exit 1
+		"try_$name" "$column" $mode running || exit 1
 		jobfence_stop || { host_fail "jobfence stopped with $?"; exit 1; }
-		"try_$name" "mode $mode" $mode stopped newborn || exit 1
+		"try_$name" "$column" $mode stopped newborn || exit 1
 	done
 	jobfence_cli remove >"$FLOW_DIR/remove" 2>&1 || { cat "$FLOW_DIR/remove"; exit 1; }
 	"try_$name" removed '' "after jobfence remove" || exit 1
@@ -213,7 +227,7 @@ run_host() { # main|part|noproxy
 }
 
 flows() {
-	local name scene columns=(before 'mode 1' 'mode 2' 'mode 3' 'mode fence' removed)
+	local name scene columns=(before 'mode 1' 'mode 2' 'mode 3' fence removed)
 
 	[ $# -gt 0 ] || set -- main part noproxy
 	for name; do
@@ -235,12 +249,13 @@ scene_host() {
 	esac
 }
 
+[ "${1-}" != --quick ] || { QUICK=1; shift; }
 host_cleanup_stale
 table_read "$HERE/flows.table"
 case ${1-} in
 --break)
-	# shellcheck source=tests/e2e/flows-break.sh
-	. "$HERE/flows-break.sh"
+	# shellcheck source=tests/e2e/break.sh
+	. "$HERE/break.sh"
 	flows_break
 	;;
 *) flows "$@" ;;
