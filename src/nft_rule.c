@@ -91,9 +91,10 @@ static void add_payload(struct builder *b, const struct field_spec *spec, uint32
 static void add_fib(struct builder *b, enum field field, uint32_t reg)
 {
 	struct nftnl_expr *expr = add_expr(b, "fib");
-	uint32_t flags = field == F_FIB_DADDR_TYPE
-				 ? NFTA_FIB_F_DADDR
-				 : NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT;
+	uint32_t flags = field == F_FIB_DADDR_TYPE   ? NFTA_FIB_F_DADDR
+			 : field == F_FIB_SADDR_TYPE ? NFTA_FIB_F_SADDR
+						     : NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF |
+							       NFTA_FIB_F_PRESENT;
 
 	set_u32(expr, NFTNL_EXPR_FIB_FLAGS, flags);
 	set_u32(expr, NFTNL_EXPR_FIB_RESULT, field_spec(field)->key);
@@ -229,14 +230,14 @@ static void add_bitwise(struct builder *b, uint32_t mask, uint32_t xor, uint32_t
 static void add_bits(struct builder *b, const struct stmt *stmt)
 {
 	const struct field_spec *spec = field_spec(stmt->fields[0]);
-	/* nft compares a flag of ct state with "not zero" */
+	/* nft compares a named flag of conntrack with "not zero" */
 	bool flag = stmt->fields[0] == F_CT_STATE;
 	uint32_t value = flag ? 0 : stmt->value;
 
 	add_needs(b, stmt->fields[0]);
 	add_load(b, stmt->fields[0], NFT_REG_1);
 	add_bitwise(b, stmt->mask, 0, spec->len);
-	add_cmp(b, flag, &value, spec->len);
+	add_cmp(b, flag != stmt->negate, &value, spec->len);
 }
 
 static void set_mark(struct builder *b, enum field field)

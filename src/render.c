@@ -52,7 +52,7 @@ static const char *value_name(enum field field, uint32_t value)
 		return value ? "reply" : "original";
 	if (field == F_FIB_SADDR_IIF)
 		return value ? "exists" : "missing";
-	if (field == F_FIB_DADDR_TYPE)
+	if (field == F_FIB_DADDR_TYPE || field == F_FIB_SADDR_TYPE)
 		return value == 1   ? "unicast"
 		       : value == 2 ? "local"
 		       : value == 3 ? "broadcast"
@@ -78,17 +78,27 @@ static void add_cmp(struct text *text, const struct stmt *stmt)
 		text_add(text, "%" PRIu32, stmt->value);
 }
 
+static const char *flags_name(uint32_t flags)
+{
+	return flags == 0x12 ? "(syn | ack)" : "syn";
+}
+
 static void add_bits(struct text *text, const struct stmt *stmt)
 {
 	enum field field = stmt->fields[0];
+	const char *op = stmt->negate ? "!=" : "==";
 
 	if (field == F_TCP_FLAGS)
-		text_add(text, "tcp flags & (syn | ack) == syn");
+		text_add(text, "tcp flags & %s %s %s", flags_name(stmt->mask), op,
+			 flags_name(stmt->value));
 	else if (field == F_CT_STATE)
-		text_add(text, "ct state %s", stmt->mask == 0x2 ? "established" : "untracked");
+		text_add(text, "ct state %s",
+			 stmt->mask == 0x1   ? "invalid"
+			 : stmt->mask == 0x2 ? "established"
+					     : "untracked");
 	else
-		text_add(text, "%s & 0x%08" PRIx32 " == 0x%08" PRIx32, field_spec(field)->text,
-			 stmt->mask, stmt->value);
+		text_add(text, "%s & 0x%08" PRIx32 " %s 0x%08" PRIx32, field_spec(field)->text,
+			 stmt->mask, op, stmt->value);
 }
 
 static void add_mark_set(struct text *text, const struct stmt *stmt)

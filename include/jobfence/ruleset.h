@@ -129,10 +129,12 @@ enum field {
 	F_L4PROTO,
 	F_CT_DIRECTION,
 	F_CT_STATE,
+	F_CT_STATUS,
 	F_CT_MARK,
 	F_CGROUP_PARENT,    /* socket cgroupv2 at the level of the containers' parent */
 	F_CGROUP_CONTAINER, /* … at the level of the containers */
 	F_CGROUP_ENGINE,    /* … at the level of the engine's own cgroup */
+	F_FIB_SADDR_TYPE,
 	F_FIB_DADDR_TYPE,
 	F_FIB_SADDR_IIF, /* fib saddr . iif oif: present or missing */
 	F_IP_SADDR,
@@ -144,6 +146,7 @@ enum field {
 	F_TCP_SPORT,
 	F_TCP_DPORT,
 	F_TCP_FLAGS,
+	F_TH_SPORT,
 	F_TH_DPORT,
 	F_ETHER_SADDR,
 	F_ETHER_TYPE,
