@@ -37,6 +37,10 @@ root=$(mktemp -d "$dir/root.XXXXXX")
 trap 'rm -rf "$root"' EXIT
 mkdir -p "$root"/{bin,etc,proc,sys,dev,tmp,run,root}
 cp "$busybox" "$root/bin/busybox"
+# Debian's usual busybox is not the static one: what it is linked with comes along.
+for library in $(ldd "$busybox" 2>/dev/null | grep -o '/[^ ]*'); do
+	cp -L --parents "$library" "$root"
+done
 for applet in sh sleep cat ls ip ping nc wget ps kill id arp true false echo grep; do
 	ln -s busybox "$root/bin/$applet"
 done
