@@ -123,16 +123,12 @@ static void to_bridge(struct skeleton *skeleton)
 	RULE(chain, NULL, COUNT("to_job"), GOTO("refuse"));
 }
 
-static void refuse(struct skeleton *skeleton)
+/* What is refused for good, and at once: nobody shall wait for a timeout. */
+static void refuse_known(struct skeleton *skeleton)
 {
-	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "refuse",
-					     "the end of every deny path; counts it for the job");
+	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "refuse_known",
+					     "a job's, or a port's that nobody is allowed to");
 
-	/* iifname . ip saddr @jobs4   (no verdict: the element counts) */
-	RULE(chain, NULL, IN(SET_JOBS4, F_IIFNAME, F_IP_SADDR));
-	RULE(chain, NULL, IN(SET_JOBS6, F_IIFNAME, F_IP6_SADDR));
-	RULE(chain, NULL, IN(SET_JOBS4, F_OIFNAME, F_IP_DADDR));
-	RULE(chain, NULL, IN(SET_JOBS6, F_OIFNAME, F_IP6_DADDR));
 	/* tcp flags syn / syn,ack reject with tcp reset */
 	RULE(chain, NULL, BARE_SYN, RESET);
 	/* ct state established meta l4proto tcp reject with tcp reset */
@@ -144,6 +140,28 @@ static void refuse(struct skeleton *skeleton)
 	     EQ(F_L4PROTO, 6), DROP);
 	/* reject with icmpx admin-prohibited */
 	RULE(chain, NULL, PROHIBIT);
+}
+
+/* The first element that matches counts, the sender's before the receiver's. */
+static void refuse(struct skeleton *skeleton)
+{
+	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "refuse",
+					     "the end of every deny path; counts it for the job");
+
+	/* iifname . ip saddr @jobs4 goto refuse_known */
+	RULE(chain, NULL, IN(SET_JOBS4, F_IIFNAME, F_IP_SADDR), GOTO("refuse_known"));
+	RULE(chain, NULL, IN(SET_JOBS6, F_IIFNAME, F_IP6_SADDR), GOTO("refuse_known"));
+	RULE(chain, NULL, IN(SET_JOBS4, F_OIFNAME, F_IP_DADDR), GOTO("refuse_known"));
+	RULE(chain, NULL, IN(SET_JOBS6, F_OIFNAME, F_IP6_DADDR), GOTO("refuse_known"));
+	/* tcp flags syn / syn,ack reject with tcp reset */
+	RULE(chain, NULL, BARE_SYN, RESET);
+	/* meta l4proto tcp drop */
+	RULE(chain,
+	     "of a container that nobody named yet: if a bystander's, it goes on in a moment",
+	     EQ(F_L4PROTO, 6), DROP);
+	/* reject with icmpx admin-prohibited */
+	RULE(chain, NULL, PROHIBIT);
+	refuse_known(skeleton);
 }
 
 void skeleton_inet_bridges(struct skeleton *skeleton)

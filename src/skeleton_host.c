@@ -39,6 +39,7 @@ static bool forced_bridge(const struct skeleton *skeleton)
 static void output(struct skeleton *skeleton)
 {
 	uint32_t host = skeleton->params.mark_host;
+	uint32_t container = skeleton->params.mark_container;
 	/* type filter hook output priority mangle - 10: behind conntrack, before NAT, so that a
 	 * published port is still the port that was dialled */
 	struct chain *chain = skeleton_base_chain(skeleton, FAMILY_INET, "output",
@@ -49,6 +50,17 @@ static void output(struct skeleton *skeleton)
 	 * ct mark set ct mark | HOST */
 	RULE(chain, "input wants to know that a socket of the host sent it",
 	     IN(SET_RESERVED_APIS, F_TCP_DPORT), TO_LOCAL, ORIGINAL, SET_BIT(F_CT_MARK, host));
+	/* ct mark & CONTAINER == CONTAINER ct direction reply
+	 * socket cgroupv2 level E @engine_cgroups goto from_docker_proxy */
+	RULE(chain, "was open before the fence and its port is in no set yet",
+	     BITS(F_CT_MARK, container, container), REPLY,
+	     IN(SET_ENGINE_CGROUPS, F_CGROUP_ENGINE), GOTO("from_docker_proxy"));
+
+	chain = skeleton_chain(skeleton, FAMILY_INET, "from_docker_proxy", NULL);
+	/* meta l4proto . th sport @bystander_published return */
+	RULE(chain, NULL, IN(SET_BYSTANDER_PUBLISHED, F_L4PROTO, F_TH_SPORT), RETURN);
+	/* counter name "host_job_to_published" goto refuse */
+	RULE(chain, NULL, COUNT("host_job_to_published"), GOTO("refuse"));
 }
 
 static void from_container(struct skeleton *skeleton)
@@ -147,8 +159,8 @@ static void quarantine(struct skeleton *skeleton)
 	RULE(chain, NULL, COUNT("host_job_quarantined"), GOTO("refuse_host_job"));
 
 	chain = skeleton_chain(skeleton, FAMILY_INET, "refuse_host_job", NULL);
-	/* socket cgroupv2 level C @host_jobs   (no verdict: the element counts) */
-	RULE(chain, NULL, IN(SET_HOST_JOBS, F_CGROUP_CONTAINER));
+	/* socket cgroupv2 level C @host_jobs goto refuse_known */
+	RULE(chain, NULL, IN(SET_HOST_JOBS, F_CGROUP_CONTAINER), GOTO("refuse_known"));
 	/* goto refuse */
 	RULE(chain, NULL, GOTO("refuse"));
 }
@@ -171,16 +183,57 @@ static void to_host_api(struct skeleton *skeleton)
 	/* ct direction reply return */
 	RULE(chain, "a job's own connection from that port", REPLY, RETURN);
 	/* iifname != "lo" iifname != @guarded_bridges counter name "outside_to_host_api"
-	 * goto refuse */
+	 * goto refuse_known */
 	RULE(chain, "from a guarded bridge only bystanders come so far", NOT_NAMED(F_IIFNAME, "lo"),
-	     NOT_IN(SET_GUARDED_BRIDGES, F_IIFNAME), COUNT("outside_to_host_api"), GOTO("refuse"));
+	     NOT_IN(SET_GUARDED_BRIDGES, F_IIFNAME), COUNT("outside_to_host_api"),
+	     GOTO("refuse_known"));
 	/* socket cgroupv2 level C @bystander_cgroups return */
 	RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
 	from_containers(skeleton, chain, "a job that listens in the shim's place",
-			"shadow_listener", GOTO("refuse"));
+			"shadow_listener", GOTO("refuse_host_job"));
 	/* iifname "lo" ct mark & HOST == 0 counter name "loopback_forged" drop */
 	RULE(chain, "put on lo by a packet socket: never passed output", NAMED(F_IIFNAME, "lo"),
 	     BITS(F_CT_MARK, skeleton->params.mark_host, 0), COUNT("loopback_forged"), DROP);
+}
+
+static void from_host_api(struct skeleton *skeleton)
+{
+	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "from_host_api",
+					     "what shim and exporter say to a job");
+
+	/* socket cgroupv2 level C @bystander_cgroups return */
+	RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
+	from_containers(skeleton, chain, "was open before the fence: not a word more",
+			"host_job_to_host_api", GOTO("refuse_host_job"));
+}
+
+static void from_own_api(struct skeleton *skeleton)
+{
+	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "from_own_api",
+					     "what runners say to a host job");
+
+	/* socket cgroupv2 level C @bystander_cgroups return */
+	RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
+	/* socket cgroupv2 level C @host_jobs return */
+	RULE(chain, "to_own_api judges its acknowledgement", IN(SET_HOST_JOBS, F_CGROUP_CONTAINER),
+	     RETURN);
+	from_containers(skeleton, chain, "whose runner this is nobody knows yet",
+			"host_job_to_runner", DROP);
+}
+
+/* An answer from a bridge to a socket of the host: a bystander's, or to the host itself. */
+static void bridge_to_host_job(struct skeleton *skeleton)
+{
+	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "bridge_to_host_job", NULL);
+
+	/* socket cgroupv2 level C @bystander_cgroups return */
+	RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
+	/* ip saddr @bystanders4 return */
+	RULE(chain, NULL, IN(SET_BYSTANDERS4, F_IP_SADDR), RETURN);
+	/* ip6 saddr @bystanders6 return */
+	RULE(chain, NULL, IN(SET_BYSTANDERS6, F_IP6_SADDR), RETURN);
+	from_containers(skeleton, chain, "was open before the fence", "host_job_to_bridge",
+			GOTO("refuse_host_job"));
 }
 
 static void to_own_api(struct skeleton *skeleton)
@@ -208,11 +261,11 @@ static void to_own_api(struct skeleton *skeleton)
 	RULE(chain, "the host: the server's tunnel", BITS(F_CT_MARK, container, 0), RETURN);
 	/* ct mark . socket cgroupv2 level C @own return */
 	RULE(chain, "a job and its own runner", IN(SET_OWN, F_CT_MARK, F_CGROUP_CONTAINER), RETURN);
-	from_containers(skeleton, chain, NULL, "host_job_to_runner", GOTO("refuse"));
+	from_containers(skeleton, chain, NULL, "host_job_to_runner", GOTO("refuse_host_job"));
 
 	chain = skeleton_chain(skeleton, FAMILY_INET, "outside_to_runner", NULL);
 	from_containers(skeleton, chain, "an old runner listens on every address",
-			"outside_to_runner", GOTO("refuse"));
+			"outside_to_runner", GOTO("refuse_host_job"));
 }
 
 /* Who is quarantined, seen from the listening socket. */
@@ -242,11 +295,34 @@ static void to_quarantined(struct skeleton *skeleton)
 	}
 	chain = skeleton_chain(skeleton, FAMILY_INET, "to_quarantined",
 			       "only processes of the host reach it");
-	/* iifname != "lo" counter name "to_quarantined" goto refuse */
-	RULE(chain, NULL, NOT_NAMED(F_IIFNAME, "lo"), COUNT("to_quarantined"), GOTO("refuse"));
-	/* ct mark & CONTAINER == CONTAINER counter name "to_quarantined" goto refuse */
+	/* iifname != "lo" counter name "to_quarantined" goto refuse_host_job */
+	RULE(chain, NULL, NOT_NAMED(F_IIFNAME, "lo"), COUNT("to_quarantined"),
+	     GOTO("refuse_host_job"));
+	/* ct mark & CONTAINER == CONTAINER counter name "to_quarantined" goto refuse_host_job */
 	RULE(chain, NULL, BITS(F_CT_MARK, container, container), COUNT("to_quarantined"),
-	     GOTO("refuse"));
+	     GOTO("refuse_host_job"));
+}
+
+static void from_outside(struct skeleton *skeleton)
+{
+	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "from_outside", NULL);
+
+	/* iifname @guarded_bridges ct direction reply jump bridge_to_host_job, as in prerouting */
+	RULE(chain, NULL, IN(SET_GUARDED_BRIDGES, F_IIFNAME), REPLY, JUMP("bridge_to_host_job"));
+	RULE(chain, NULL, NAMED(F_IIFNAME, "br-*"), NAMED(F_IIFKIND, "bridge"),
+	     NOT_IN(SET_SPARED_BRIDGES, F_IIFNAME), REPLY, JUMP("bridge_to_host_job"));
+	/* ct direction reply return */
+	RULE(chain, NULL, REPLY, RETURN);
+	/* meta l4proto . ip daddr . th dport @published4 counter name "outside_to_published"
+	 * goto refuse_known */
+	RULE(chain, NULL, IN(SET_PUBLISHED4, F_L4PROTO, F_IP_DADDR, F_TH_DPORT),
+	     COUNT("outside_to_published"), GOTO("refuse_known"));
+	RULE(chain, NULL, IN(SET_PUBLISHED6, F_L4PROTO, F_IP6_DADDR, F_TH_DPORT),
+	     COUNT("outside_to_published"), GOTO("refuse_known"));
+	/* meta l4proto . th dport @published_any counter name "outside_to_published"
+	 * goto refuse_known */
+	RULE(chain, NULL, IN(SET_PUBLISHED_ANY, F_L4PROTO, F_TH_DPORT),
+	     COUNT("outside_to_published"), GOTO("refuse_known"));
 }
 
 void skeleton_inet_input(struct skeleton *skeleton)
@@ -260,6 +336,12 @@ void skeleton_inet_input(struct skeleton *skeleton)
 	RULE(chain, NULL, IN(SET_HOST_APIS, F_TCP_DPORT), JUMP("to_host_api"));
 	/* tcp dport @own_apis jump to_own_api */
 	RULE(chain, NULL, IN(SET_OWN_APIS, F_TCP_DPORT), JUMP("to_own_api"));
+	/* tcp sport @host_apis ct direction reply iifname "lo" jump from_host_api */
+	RULE(chain, NULL, IN(SET_HOST_APIS, F_TCP_SPORT), REPLY, NAMED(F_IIFNAME, "lo"),
+	     JUMP("from_host_api"));
+	/* tcp sport @own_apis ct direction reply iifname "lo" jump from_own_api */
+	RULE(chain, NULL, IN(SET_OWN_APIS, F_TCP_SPORT), REPLY, NAMED(F_IIFNAME, "lo"),
+	     JUMP("from_own_api"));
 	input_quarantine(skeleton, chain);
 	/* iifname != "lo" goto from_outside */
 	RULE(chain, NULL, NOT_NAMED(F_IIFNAME, "lo"), GOTO("from_outside"));
@@ -275,21 +357,13 @@ void skeleton_inet_input(struct skeleton *skeleton)
 	     IN(SET_ENGINE_CGROUPS, F_CGROUP_ENGINE), GOTO("to_docker_proxy"));
 
 	to_host_api(skeleton);
+	from_host_api(skeleton);
 	to_own_api(skeleton);
+	from_own_api(skeleton);
 	to_quarantined(skeleton);
 
-	chain = skeleton_chain(skeleton, FAMILY_INET, "from_outside", NULL);
-	/* ct direction reply return */
-	RULE(chain, NULL, REPLY, RETURN);
-	/* meta l4proto . ip daddr . th dport @published4 counter name "outside_to_published"
-	 * goto refuse */
-	RULE(chain, NULL, IN(SET_PUBLISHED4, F_L4PROTO, F_IP_DADDR, F_TH_DPORT),
-	     COUNT("outside_to_published"), GOTO("refuse"));
-	RULE(chain, NULL, IN(SET_PUBLISHED6, F_L4PROTO, F_IP6_DADDR, F_TH_DPORT),
-	     COUNT("outside_to_published"), GOTO("refuse"));
-	/* meta l4proto . th dport @published_any counter name "outside_to_published" goto refuse */
-	RULE(chain, NULL, IN(SET_PUBLISHED_ANY, F_L4PROTO, F_TH_DPORT),
-	     COUNT("outside_to_published"), GOTO("refuse"));
+	bridge_to_host_job(skeleton);
+	from_outside(skeleton);
 
 	chain = skeleton_chain(skeleton, FAMILY_INET, "to_published", NULL);
 	/* ct direction reply return */
@@ -297,7 +371,7 @@ void skeleton_inet_input(struct skeleton *skeleton)
 	/* socket cgroupv2 level C @bystander_cgroups return */
 	RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
 	from_containers(skeleton, chain, "a job that listens in docker-proxy's place",
-			"shadow_listener", GOTO("refuse"));
+			"shadow_listener", GOTO("refuse_host_job"));
 
 	chain = skeleton_chain(skeleton, FAMILY_INET, "to_docker_proxy", NULL);
 	/* meta l4proto . th dport @bystander_published return */
