@@ -16,6 +16,7 @@
 #define ND_SOLICIT 135
 #define ND_ADVERT 136
 #define RTN_UNICAST_ 1
+#define RTN_LOCAL_ 2
 #define RTN_BROADCAST_ 3
 #define RTN_MULTICAST_ 5
 #define ETHERTYPE_IP_ 0x0800
@@ -191,6 +192,18 @@ void skeleton_inet_bridges(struct skeleton *skeleton)
 	/* ct mark & CONTAINER == CONTAINER ct direction original goto host_job_to_dnat */
 	RULE(chain, "what is untracked has no mark: neighbour discovery goes by",
 	     BITS(F_CT_MARK, container, container), ORIGINAL, GOTO("host_job_to_dnat"));
+	/* tcp flags & rst == 0 ct direction reply fib saddr type local goto answer_to_bridge */
+	RULE(chain, "but for a reset, the host has no answer for a job", BITS(F_TCP_FLAGS, 4, 0),
+	     REPLY, EQ(F_FIB_SADDR_TYPE, RTN_LOCAL_), GOTO("answer_to_bridge"));
+
+	chain = skeleton_chain(skeleton, FAMILY_INET, "answer_to_bridge",
+			       "what was open before the fence");
+	/* ip daddr @bystanders4 return */
+	RULE(chain, NULL, IN(SET_BYSTANDERS4, F_IP_DADDR), RETURN);
+	/* ip6 daddr @bystanders6 return */
+	RULE(chain, NULL, IN(SET_BYSTANDERS6, F_IP6_DADDR), RETURN);
+	/* counter name "job_to_host" drop */
+	RULE(chain, NULL, COUNT("job_to_host"), DROP);
 
 	chain = skeleton_chain(skeleton, FAMILY_INET, "host_job_to_dnat", NULL);
 	to_bystander(chain, skeleton->params.mark_bystander);
@@ -202,6 +215,12 @@ void skeleton_inet_bridges(struct skeleton *skeleton)
 
 static void bindings(struct chain *chain)
 {
+	/* iifname @job_ports ether type != ip ether type != arp ether type != ip6
+	 * counter name "job_spoofed" drop */
+	RULE(chain, "a tag (802.1Q) would hide what is behind it from the rules below",
+	     IN(SET_JOB_PORTS, F_IIFNAME), NE(F_ETHER_TYPE, ETHERTYPE_IP_),
+	     NE(F_ETHER_TYPE, ETHERTYPE_ARP_), NE(F_ETHER_TYPE, ETHERTYPE_IPV6_),
+	     COUNT("job_spoofed"), DROP);
 	/* iifname @job_ports ether type ip iifname . ether saddr . ip saddr != @job_bindings4
 	 * counter name "job_spoofed" drop */
 	RULE(chain, NULL, IN(SET_JOB_PORTS, F_IIFNAME), EQ(F_ETHER_TYPE, ETHERTYPE_IP_),
