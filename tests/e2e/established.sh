@@ -7,7 +7,7 @@ set -u
 # shellcheck source=tests/e2e/checks.sh
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 
-FORBIDDEN=() ALLOWED=() HOST_JOB=() SENTENCES=()
+FORBIDDEN=() ALLOWED=() ROUTED=() HOST_JOB=()
 declare -A SENTENCE
 PORT=7200
 
@@ -74,14 +74,13 @@ open_allowed() {
 		for kind in send push; do
 			open_flow ALLOWED "host → job" $kind alpha "$(at alpha $v)" host
 			open_flow ALLOWED "bystander → bystander" $kind eps "$(at eps $v)" delta
-			open_flow ALLOWED "LAN → bystander" $kind delta "$(at delta $v)" lan
+			open_flow ROUTED "LAN → bystander" $kind delta "$(at delta $v)" lan
 			open_flow ALLOWED "bystander → host" $kind host "$gw" delta
-			open_flow HOST_JOB "host job → LAN" $kind lan "$lan" gamma
 		done
-		open_flow ALLOWED "bystander → LAN" send lan "$lan" delta
+		open_flow ROUTED "bystander → LAN" send lan "$lan" delta
 	done
-	open_flow ALLOWED "job → internet" send inet "$INET4" alpha
-	open_flow ALLOWED "job → internet" send inet "[$INET6]" alpha
+	open_flow ROUTED "job → internet" send inet "$INET4" alpha
+	open_flow ROUTED "job → internet" send inet "[$INET6]" alpha
 	open_flow ALLOWED "host → published port of a job" send alpha 0.0.0.0:7001 host \
 		"127.0.0.1:$(container_port alpha 7001)"
 	open_flow ALLOWED "host → published port of a job" push alpha 0.0.0.0:7002 host \
@@ -89,9 +88,19 @@ open_allowed() {
 	open_flow ALLOWED "host → shim" send host "$HOST_LAN4:10998" host
 	open_flow ALLOWED "host → DCGM" push host "[$HOST_LAN6]:10997" host
 	open_flow ALLOWED "host → host job's runner" push gamma 127.0.0.3:10999 host
-	open_flow HOST_JOB "host job → internet" push inet "$INET4" gamma
-	open_flow HOST_JOB "host job → its own runner" send gamma 127.0.0.4:10999 gamma
-	open_flow HOST_JOB "LAN → host job" push gamma "$HOST_LAN4" lan
+}
+
+# $1: a last part of 127.0.0.0/8 that no other runner listens on
+open_host_job() {
+	local kind
+
+	for kind in send push; do
+		open_flow HOST_JOB "host job → LAN" $kind lan "$LAN4" gamma
+		open_flow HOST_JOB "host job → LAN" $kind lan "[$LAN6]" gamma
+		open_flow HOST_JOB "host job → internet" $kind inet "$INET4" gamma
+		open_flow HOST_JOB "LAN → host job" $kind gamma "$HOST_LAN4" lan
+	done
+	open_flow HOST_JOB "host job → its own runner" send gamma "127.0.0.$1:10999" gamma
 }
 
 # Those of the flows that brought nothing new since the counts in BEFORE, or ended, in STILL.
@@ -168,10 +177,11 @@ host_up established || broken "host_up"
 containers
 open_forbidden
 open_allowed
+open_host_job 4
 
 section "control: without jobfence"
 all_move "forbidden" "${FORBIDDEN[@]}"
-all_move "allowed" "${ALLOWED[@]}" "${HOST_JOB[@]}"
+all_move "allowed" "${ALLOWED[@]}" "${ROUTED[@]}" "${HOST_JOB[@]}"
 
 section "jobfence starts"
 base=$(notify_base)
@@ -180,31 +190,44 @@ at=$(ready_at "$base")
 host_wait 10000 jobfence_in_sync 0
 sleep 1.5
 all_dead "forbidden" "$at" "${FORBIDDEN[@]}"
-all_move "allowed" "${ALLOWED[@]}" "${HOST_JOB[@]}"
+all_move "allowed" "${ALLOWED[@]}" "${ROUTED[@]}" "${HOST_JOB[@]}"
 worst_gap
 
-section "it stops, is killed, starts again, conntrack is flushed"
+section "it stops, starts again, is killed, starts again"
 jobfence_stop
 check "jobfence stops" 0 $?
-all_move "allowed, stopped" "${ALLOWED[@]}" "${HOST_JOB[@]}"
-flush_conntrack
-all_move "allowed, stopped, conntrack -F" "${ALLOWED[@]}" "${HOST_JOB[@]}"
+all_move "allowed, stopped" "${ALLOWED[@]}" "${ROUTED[@]}" "${HOST_JOB[@]}"
 jobfence_up || broken "jobfence"
-all_move "allowed, started again" "${ALLOWED[@]}" "${HOST_JOB[@]}"
+all_move "allowed, started again" "${ALLOWED[@]}" "${ROUTED[@]}" "${HOST_JOB[@]}"
 jobfence_kill && jobfence_up || broken "jobfence"
-all_move "allowed, killed and started again" "${ALLOWED[@]}" "${HOST_JOB[@]}"
-flush_conntrack
-all_move "allowed, conntrack -F" "${ALLOWED[@]}" "${HOST_JOB[@]}"
-all_dead "forbidden" "$at" "${FORBIDDEN[@]}"
+all_move "allowed, killed and started again" "${ALLOWED[@]}" "${ROUTED[@]}" "${HOST_JOB[@]}"
 worst_gap
 
 section "mode 3: what a host job had open ends, what the host opened to it does not"
 jobfence_stop
 base=$(notify_base)
 jobfence_start DSTACK_SERVER_JOB_NETWORK_MODE=3 || broken "jobfence"
-at=$(ready_at "$base")
+at3=$(ready_at "$base")
 sleep 1.5
-all_dead "quarantined" "$at" "${HOST_JOB[@]}"
-all_move "allowed" "${ALLOWED[@]}"
+all_dead "quarantined" "$at3" "${HOST_JOB[@]}"
+all_move "allowed" "${ALLOWED[@]}" "${ROUTED[@]}"
+
+# After it conntrack takes whoever speaks first for the one who opened the connection. Docker's masquerading
+# alone ends connections by that, so what it may rewrite (ROUTED) is not asked for.
+section "conntrack -F, in mode 2"
+jobfence_stop
+jobfence_up || broken "jobfence"
+HOST_JOB=()
+open_host_job 5
+all_move "allowed" "${ALLOWED[@]}" "${HOST_JOB[@]}"
+flush_conntrack
+all_move "allowed, conntrack -F" "${ALLOWED[@]}" "${HOST_JOB[@]}"
+jobfence_stop
+flush_conntrack
+all_move "allowed, stopped, conntrack -F" "${ALLOWED[@]}" "${HOST_JOB[@]}"
+jobfence_up || broken "jobfence"
+all_move "allowed, started again" "${ALLOWED[@]}" "${HOST_JOB[@]}"
+all_dead "forbidden, since the first start" "$at" "${FORBIDDEN[@]}"
+worst_gap
 jobfence_stop
 finish
