@@ -80,7 +80,7 @@ static void add_cmp(struct text *text, const struct stmt *stmt)
 
 static const char *flags_name(uint32_t flags)
 {
-	return flags == 0x12 ? "(syn | ack)" : "syn";
+	return flags == 0x12 ? "(syn | ack)" : flags == 0x02 ? "syn" : flags == 0x04 ? "rst" : "0";
 }
 
 static void add_bits(struct text *text, const struct stmt *stmt)

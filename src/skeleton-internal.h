@@ -60,6 +60,17 @@
 #define ORIGINAL EQ(F_CT_DIRECTION, 0)
 /* tcp flags syn / syn,ack: the packet that opens a connection, whatever conntrack takes it for */
 #define BARE_SYN BITS(F_TCP_FLAGS, 0x12, 0x02)
+/* tcp flags & (syn | ack) != syn */
+#define NO_BARE_SYN                                                                                \
+	((struct stmt){ .kind = STMT_BITS, .negate = true, .fields = { F_TCP_FLAGS },              \
+			.fields_n = 1, .mask = 0x12, .value = 0x02 })
+/* tcp flags & syn == syn: with or without others */
+#define ANY_SYN BITS(F_TCP_FLAGS, 0x02, 0x02)
+/* ct state invalid: no connection, so no direction and no mark either */
+#define INVALID BITS(F_CT_STATE, 0x01, 0x01)
+#define UNTRACKED BITS(F_CT_STATE, 0x40, 0x40)
+/* ct status & confirmed == 0: in input, a packet that did not pass the host's own output */
+#define UNCONFIRMED BITS(F_CT_STATUS, 0x08, 0)
 #define TO_LOCAL EQ(F_FIB_DADDR_TYPE, 2 /* RTN_LOCAL */)
 
 struct chain *skeleton_chain(struct skeleton *skeleton, enum family family, const char *name,

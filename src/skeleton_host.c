@@ -53,14 +53,43 @@ static void output(struct skeleton *skeleton)
 	/* ct mark & CONTAINER == CONTAINER ct direction reply
 	 * socket cgroupv2 level E @engine_cgroups goto from_docker_proxy */
 	RULE(chain, "was open before the fence and its port is in no set yet",
-	     BITS(F_CT_MARK, container, container), REPLY,
-	     IN(SET_ENGINE_CGROUPS, F_CGROUP_ENGINE), GOTO("from_docker_proxy"));
+	     BITS(F_CT_MARK, container, container), REPLY, IN(SET_ENGINE_CGROUPS, F_CGROUP_ENGINE),
+	     GOTO("from_docker_proxy"));
 
 	chain = skeleton_chain(skeleton, FAMILY_INET, "from_docker_proxy", NULL);
 	/* meta l4proto . th sport @bystander_published return */
 	RULE(chain, NULL, IN(SET_BYSTANDER_PUBLISHED, F_L4PROTO, F_TH_SPORT), RETURN);
 	/* counter name "host_job_to_published" goto refuse */
 	RULE(chain, NULL, COUNT("host_job_to_published"), GOTO("refuse"));
+}
+
+/* Raw sockets of a container: what no connection of its own would send. A SYN of a connection that
+ * conntrack calls invalid has neither direction nor mark, and the rules behind would not see it. */
+static void forged(struct skeleton *skeleton, struct chain *chain)
+{
+	uint32_t host = skeleton->params.mark_host;
+
+	/* tcp flags & syn == syn ct state invalid counter name "host_job_forged" drop */
+	RULE(chain, "conntrack was lied to", ANY_SYN, INVALID, COUNT("host_job_forged"), DROP);
+	/* fib saddr type != local counter name "host_job_forged" drop */
+	RULE(chain, "another's source would let strangers answer it", NE(F_FIB_SADDR_TYPE, 2),
+	     COUNT("host_job_forged"), DROP);
+	/* oifname "lo" fib daddr type unicast counter name "host_job_forged" drop */
+	RULE(chain, "routed to lo under another's address", NAMED(F_OIFNAME, "lo"),
+	     EQ(F_FIB_DADDR_TYPE, 1), COUNT("host_job_forged"), DROP);
+	/* tcp dport @reserved_apis ct mark & HOST == HOST counter name "host_job_forged" drop */
+	RULE(chain, "on a connection of the host", IN(SET_RESERVED_APIS, F_TCP_DPORT),
+	     BITS(F_CT_MARK, host, host), COUNT("host_job_forged"), DROP);
+	/* tcp sport @host_apis fib daddr type local ct direction reply
+	 * counter name "host_job_forged" drop */
+	RULE(chain, "an answer in the shim's place", IN(SET_HOST_APIS, F_TCP_SPORT), TO_LOCAL,
+	     REPLY, COUNT("host_job_forged"), DROP);
+	/* tcp flags & syn == syn fib daddr type local ct direction reply
+	 * counter name "host_job_forged" drop */
+	RULE(chain, "a listener's SYN-ACK has no full socket and is not seen here", ANY_SYN,
+	     TO_LOCAL, REPLY, COUNT("host_job_forged"), DROP);
+	/* tcp flags syn / syn,ack ct direction reply counter name "host_job_forged" drop */
+	RULE(chain, "a bare SYN is never a reply", BARE_SYN, REPLY, COUNT("host_job_forged"), DROP);
 }
 
 static void from_container(struct skeleton *skeleton)
@@ -70,16 +99,11 @@ static void from_container(struct skeleton *skeleton)
 
 	/* socket cgroupv2 level C @bystander_cgroups return */
 	RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
+	forged(skeleton, chain);
 	/* tcp dport @host_apis fib daddr type local counter name "host_job_to_host_api"
 	 * goto refuse_host_job */
 	RULE(chain, "in any direction: conntrack can be lied to", IN(SET_HOST_APIS, F_TCP_DPORT),
 	     TO_LOCAL, COUNT("host_job_to_host_api"), GOTO("refuse_host_job"));
-	/* tcp sport @host_apis fib daddr type local ct direction reply
-	 * counter name "host_job_forged" drop */
-	RULE(chain, "an answer in the shim's place", IN(SET_HOST_APIS, F_TCP_SPORT), TO_LOCAL,
-	     REPLY, COUNT("host_job_forged"), DROP);
-	/* tcp flags syn / syn,ack ct direction reply counter name "host_job_forged" drop */
-	RULE(chain, "a bare SYN is never a reply", BARE_SYN, REPLY, COUNT("host_job_forged"), DROP);
 	if (forced_bridge(skeleton)) {
 		/* socket cgroupv2 level C @fenced_cgroups goto fence */
 		RULE(chain, NULL, IN(SET_FENCED_CGROUPS, F_CGROUP_CONTAINER), GOTO("fence"));
@@ -122,8 +146,7 @@ static void fence(struct skeleton *skeleton)
 	RULE(chain, "LAN and internet", NE(F_FIB_DADDR_TYPE, 2), ACCEPT);
 	/* ct state untracked tcp dport @own_apis counter name "host_job_to_runner"
 	 * goto refuse_host_job */
-	RULE(chain, "without conntrack nobody could tell whose runner this is",
-	     BITS(F_CT_STATE, 0x40 /* NF_CT_STATE_UNTRACKED_BIT */, 0x40),
+	RULE(chain, "without conntrack nobody could tell whose runner this is", UNTRACKED,
 	     IN(SET_OWN_APIS, F_TCP_DPORT), COUNT("host_job_to_runner"), GOTO("refuse_host_job"));
 	/* ct mark set ct mark | CONTAINER */
 	RULE(chain, "input and postrouting read it",
@@ -175,6 +198,7 @@ void skeleton_inet_output(struct skeleton *skeleton)
 
 static void to_host_api(struct skeleton *skeleton)
 {
+	uint32_t host = skeleton->params.mark_host;
 	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "to_host_api",
 					     "to port 10997 or 10998, whoever listens there");
 
@@ -191,9 +215,15 @@ static void to_host_api(struct skeleton *skeleton)
 	RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
 	from_containers(skeleton, chain, "a job that listens in the shim's place",
 			"shadow_listener", GOTO("refuse_host_job"));
-	/* iifname "lo" ct mark & HOST == 0 counter name "loopback_forged" drop */
-	RULE(chain, "put on lo by a packet socket: never passed output", NAMED(F_IIFNAME, "lo"),
-	     BITS(F_CT_MARK, skeleton->params.mark_host, 0), COUNT("loopback_forged"), DROP);
+	/* iifname != "lo" return */
+	RULE(chain, NULL, NOT_NAMED(F_IIFNAME, "lo"), RETURN);
+	/* ct mark & HOST == HOST return */
+	RULE(chain, "a socket of the host sent it", BITS(F_CT_MARK, host, host), RETURN);
+	/* ct state untracked return */
+	RULE(chain, "a host that keeps loopback out of conntrack", UNTRACKED, RETURN);
+	/* counter name "loopback_forged" drop */
+	RULE(chain, "put on lo by a packet socket: never passed output", COUNT("loopback_forged"),
+	     DROP);
 }
 
 static void from_host_api(struct skeleton *skeleton)
@@ -281,7 +311,7 @@ static void input_quarantine(struct skeleton *skeleton, struct chain *chain)
 
 static void to_quarantined(struct skeleton *skeleton)
 {
-	uint32_t container = skeleton->params.mark_container;
+	uint32_t host = skeleton->params.mark_host;
 	struct chain *chain;
 
 	if (forced_bridge(skeleton)) {
@@ -298,9 +328,11 @@ static void to_quarantined(struct skeleton *skeleton)
 	/* iifname != "lo" counter name "to_quarantined" goto refuse_host_job */
 	RULE(chain, NULL, NOT_NAMED(F_IIFNAME, "lo"), COUNT("to_quarantined"),
 	     GOTO("refuse_host_job"));
-	/* ct mark & CONTAINER == CONTAINER counter name "to_quarantined" goto refuse_host_job */
-	RULE(chain, NULL, BITS(F_CT_MARK, container, container), COUNT("to_quarantined"),
-	     GOTO("refuse_host_job"));
+	/* tcp dport @own_apis ct mark & HOST == HOST return */
+	RULE(chain, "the server's tunnel, to learn why and to stop it",
+	     IN(SET_OWN_APIS, F_TCP_DPORT), BITS(F_CT_MARK, host, host), RETURN);
+	/* counter name "to_quarantined" goto refuse_host_job */
+	RULE(chain, NULL, COUNT("to_quarantined"), GOTO("refuse_host_job"));
 }
 
 static void from_outside(struct skeleton *skeleton)
@@ -311,8 +343,8 @@ static void from_outside(struct skeleton *skeleton)
 	RULE(chain, NULL, IN(SET_GUARDED_BRIDGES, F_IIFNAME), REPLY, JUMP("bridge_to_host_job"));
 	RULE(chain, NULL, NAMED(F_IIFNAME, "br-*"), NAMED(F_IIFKIND, "bridge"),
 	     NOT_IN(SET_SPARED_BRIDGES, F_IIFNAME), REPLY, JUMP("bridge_to_host_job"));
-	/* ct direction reply return */
-	RULE(chain, NULL, REPLY, RETURN);
+	/* ct direction reply tcp flags & (syn | ack) != syn return */
+	RULE(chain, "a bare SYN and UDP may be a hole that a job made", REPLY, NO_BARE_SYN, RETURN);
 	/* meta l4proto . ip daddr . th dport @published4 counter name "outside_to_published"
 	 * goto refuse_known */
 	RULE(chain, NULL, IN(SET_PUBLISHED4, F_L4PROTO, F_IP_DADDR, F_TH_DPORT),
@@ -350,6 +382,15 @@ void skeleton_inet_input(struct skeleton *skeleton)
 	     JUMP("to_published"));
 	RULE(chain, NULL, IN(SET_PUBLISHED6, F_L4PROTO, F_IP6_DADDR, F_TH_DPORT),
 	     JUMP("to_published"));
+	RULE(chain, NULL, IN(SET_PUBLISHED_ANY, F_L4PROTO, F_TH_DPORT), JUMP("to_published"));
+	/* ct status & confirmed == 0 socket cgroupv2 level E @engine_cgroups
+	 * counter name "loopback_forged" drop */
+	RULE(chain, "put on lo by a packet socket", UNCONFIRMED,
+	     IN(SET_ENGINE_CGROUPS, F_CGROUP_ENGINE), COUNT("loopback_forged"), DROP);
+	/* tcp flags & syn == syn ct state invalid socket cgroupv2 level E @engine_cgroups
+	 * counter name "loopback_forged" drop */
+	RULE(chain, NULL, ANY_SYN, INVALID, IN(SET_ENGINE_CGROUPS, F_CGROUP_ENGINE),
+	     COUNT("loopback_forged"), DROP);
 	/* ct mark & CONTAINER == CONTAINER ct direction original
 	 * socket cgroupv2 level E @engine_cgroups goto to_docker_proxy */
 	RULE(chain, "a port that was published a moment ago and is in no set yet",

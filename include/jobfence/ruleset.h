@@ -199,8 +199,8 @@ struct rule {
 	const char *why;                   /* for the text twins; NULL for none */
 };
 
-#define CHAINS_MAX 32
-#define CHAIN_RULES_MAX 16
+#define CHAINS_MAX 48
+#define CHAIN_RULES_MAX 24
 
 struct chain {
 	enum family family;
