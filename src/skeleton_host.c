@@ -311,7 +311,7 @@ static void input_quarantine(struct skeleton *skeleton, struct chain *chain)
 
 static void to_quarantined(struct skeleton *skeleton)
 {
-	uint32_t host = skeleton->params.mark_host;
+	uint32_t container = skeleton->params.mark_container;
 	struct chain *chain;
 
 	if (forced_bridge(skeleton)) {
@@ -328,11 +328,14 @@ static void to_quarantined(struct skeleton *skeleton)
 	/* iifname != "lo" counter name "to_quarantined" goto refuse_host_job */
 	RULE(chain, NULL, NOT_NAMED(F_IIFNAME, "lo"), COUNT("to_quarantined"),
 	     GOTO("refuse_host_job"));
-	/* tcp dport @own_apis ct mark & HOST == HOST return */
-	RULE(chain, "the server's tunnel, to learn why and to stop it",
-	     IN(SET_OWN_APIS, F_TCP_DPORT), BITS(F_CT_MARK, host, host), RETURN);
-	/* counter name "to_quarantined" goto refuse_host_job */
-	RULE(chain, NULL, COUNT("to_quarantined"), GOTO("refuse_host_job"));
+	/* ct mark & CONTAINER == CONTAINER counter name "to_quarantined" goto refuse_host_job */
+	RULE(chain, NULL, BITS(F_CT_MARK, container, container), COUNT("to_quarantined"),
+	     GOTO("refuse_host_job"));
+	/* ct status & confirmed == 0 counter name "loopback_forged" drop */
+	RULE(chain, "put on lo by a packet socket: never passed output", UNCONFIRMED,
+	     COUNT("loopback_forged"), DROP);
+	/* tcp flags & syn == syn ct state invalid counter name "loopback_forged" drop */
+	RULE(chain, NULL, ANY_SYN, INVALID, COUNT("loopback_forged"), DROP);
 }
 
 static void from_outside(struct skeleton *skeleton)
