@@ -6,10 +6,10 @@
 
 # A port of docker0 whose other end is container 9's, a bystander, in a namespace of its own.
 change_port() {
-	host_exec ip link add vethbench type veth peer name eth0 address 02:42:ac:11:10:0b \
+	host_exec ip link add vethbench type veth peer name port0 address 02:42:ac:11:10:0b \
 		netns "$LAN_PID" || return 1
-	host_exec sh -c ': >/run/docker/netns/lan' &&
-		host_exec mount --bind "/proc/$LAN_PID/ns/net" /run/docker/netns/lan &&
+	host_exec sh -c ': >/run/docker/netns/9' &&
+		host_exec mount --bind "/proc/$LAN_PID/ns/net" /run/docker/netns/9 &&
 		host_exec ip link set vethbench up
 }
 
@@ -40,7 +40,7 @@ change_links() {
 
 	daemon_command
 	for ((round = 0; round < rounds; round++)); do
-		measure changes --containers 10 --sandbox /run/docker/netns/lan --port vethbench \
+		measure changes --containers 10 --sandbox /run/docker/netns/%zu --port vethbench \
 			link "$count" -- "${DAEMON[@]}"
 		forget_ruleset
 		measure changes --containers 10 --variant reactor --no-sync --port vethbench \

@@ -18,7 +18,7 @@
 
 #define CONNECTIONS_MAX 256
 #define REQUEST_MAX 8192
-#define NETWORK_ID "b12d9e000000000000000000000000000000000000000000000000000000d0c0"
+#define OWN_NETWORK_ID "b12d9e000000000000000000000000000000000000000000000000000000d0c0"
 
 struct connection {
 	int fd; /* -1: free */
@@ -36,6 +36,7 @@ struct standin {
 	struct connection connections[CONNECTIONS_MAX];
 	struct standin_times times;
 	int64_t last_active;
+	char network_id[65];
 };
 
 /* A body under construction. */
@@ -142,7 +143,7 @@ static void put_networks(struct text *text, const struct standin *s, size_t i)
 	    "\"IPPrefixLen\":16,\"IPv6Gateway\":\"fd00:d0c::1\",\"GlobalIPv6Address\":"
 	    "\"fd00:d0c::1:%x\",\"GlobalIPv6PrefixLen\":64,\"MacAddress\":"
 	    "\"02:42:ac:11:%02x:%02x\",\"DriverOpts\":null}}",
-	    NETWORK_ID, i, high, low, (unsigned)i, high, low);
+	    s->network_id, i, high, low, (unsigned)i, high, low);
 }
 
 static const char *mode_of(const struct standin *s, size_t i)
@@ -255,8 +256,8 @@ static void put_inspected(struct text *text, const struct standin *s, size_t i)
 
 static void put_network(struct text *text, bool whole, const struct standin *s)
 {
-	put(text, "{\"Name\":\"bridge\",\"Id\":\"" NETWORK_ID "\",\"Driver\":\"bridge\",\"Scope\":"
-		  "\"local\",\"Options\":{\"com.docker.network.bridge.name\":\"docker0\"},"
+	put(text, "{\"Name\":\"bridge\",\"Id\":\"%s\",", s->network_id);
+	put(text, "\"Driver\":\"bridge\",\"Scope\":\"local\",\"Options\":{\"com.docker.network.bridge.name\":\"docker0\"},"
 		  "\"Labels\":{},\"Containers\":{");
 	for (size_t i = s->options.host_jobs, n = 0; whole && i < s->options.containers; i++) {
 		char id[65];
@@ -526,12 +527,25 @@ void standin_turn(struct standin *s, int timeout_ms)
 	}
 }
 
+/* What is captured has the network that it was captured on. */
+static void choose_network(struct standin *s)
+{
+	struct text id = { 0 };
+
+	if (s->options.folder)
+		put_file(&id, s->options.folder, "network-id");
+	snprintf(s->network_id, sizeof(s->network_id), "%s",
+		 id.len >= 64 ? id.bytes : OWN_NETWORK_ID);
+	free(id.bytes);
+}
+
 struct standin *standin_new(const struct standin_options *options)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	struct standin *s = must(calloc(1, sizeof(*s)));
 
 	s->options = *options;
+	choose_network(s);
 	s->running = must(calloc(options->containers + 1, sizeof(*s->running)));
 	for (size_t i = 0; i < options->running && i < options->containers; i++)
 		s->running[i] = true;

@@ -2,7 +2,7 @@
 /*
  * traffic: the packets of the benchmark, static so that it runs in any namespace.
  *
- *   traffic serve ADDR:PORT           echoes; in the background once it listens
+ *   traffic serve ADDR:PORT           echoes TCP, takes UDP and never looks; in the background
  *   traffic connections S ADDR:PORT   connect, one byte there and back, close: ns per connection
  *   traffic trips S ADDR:PORT         one byte there and back on one connection: ns per trip
  *   traffic stream S ADDR:PORT        64 KiB writes that are echoed: ns per KiB
@@ -10,13 +10,15 @@
  *   traffic syns S ADDR:PORT          connection attempts that are refused: ns per attempt
  *   traffic first ADDR:PORT           one attempt, no second: exit code 0 if it was served
  *
- * Prints one number. Everything on one thread at each end; the sender's CPU does the work that is
- * measured, since a packet between namespaces runs in the context of who sent it.
+ * Prints one number: the median of slices of 5 ms, so that a slice in which the machine did something
+ * else does not count. Both ends are pinned to one processor: a packet between namespaces runs in the
+ * context of who sent it, and so the number is all the work of both ends and all between, without
+ * the scheduler's choice of where to run them.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,6 +29,9 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#define SLICE_NS 5000000
+#define SLICES_MAX 4000
 
 union address {
 	struct sockaddr sa;
@@ -73,7 +78,7 @@ static socklen_t parse(char *text, union address *ret_address)
 	return address.sa.sa_family == AF_INET ? sizeof(address.in) : sizeof(address.in6);
 }
 
-static void echo(int epoll, int fd)
+static void echo(int fd)
 {
 	static char buffer[1 << 17];
 	ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
@@ -98,7 +103,10 @@ static void serve(const union address *address, socklen_t len)
 	int listener = socket(address->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event event = { .events = EPOLLIN, .data.fd = listener };
+	int sink = socket(address->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
+	if (bind(sink, &address->sa, len) < 0)
+		fail("bind");
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(listener, &address->sa, len) < 0 || listen(listener, 1024) < 0)
 		fail("listen");
@@ -113,7 +121,7 @@ static void serve(const union address *address, socklen_t len)
 			int fd = events[i].data.fd;
 
 			if (fd != listener) {
-				echo(epoll, fd);
+				echo(fd);
 				continue;
 			}
 			fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -198,6 +206,15 @@ static void one_block(int fd)
 	}
 }
 
+static double slices[SLICES_MAX];
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
 static void repeat(const char *what, double seconds, const union address *address, socklen_t len)
 {
 	bool packets = !strcmp(what, "packets"), trips = !strcmp(what, "trips");
@@ -205,12 +222,12 @@ static void repeat(const char *what, double seconds, const union address *addres
 	int fd = packets ? socket(address->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0)
 			 : trips || stream ? dial(address, len) : -1;
 	int64_t begun = now_ns(), end = begun + (int64_t)(seconds * 1e9), now;
-	uint64_t n = 0;
+	size_t n = 0, slices_n = 0;
 
 	if (fd < 0 && (packets || trips || stream))
 		fail("connect");
 	do {
-		for (int i = 0; i < 16; i++, n++) {
+		for (int i = 0; i < 8; i++, n++) {
 			if (packets)
 				(void)sendto(fd, "x", 1, 0, &address->sa, len);
 			else if (trips)
@@ -223,8 +240,26 @@ static void repeat(const char *what, double seconds, const union address *addres
 				one_connection(address, len);
 		}
 		now = now_ns();
-	} while (now < end);
-	printf("%.1f\n", (double)(now - begun) / (double)n / (stream ? 64 : 1));
+		if (now - begun < SLICE_NS)
+			continue;
+		slices[slices_n++] = (double)(now - begun) / (double)n / (stream ? 64 : 1);
+		n = 0;
+		begun = now;
+	} while (now < end && slices_n < SLICES_MAX);
+	if (slices_n == 0)
+		fail("too short");
+	qsort(slices, slices_n, sizeof(*slices), by_value);
+	printf("%.1f\n", slices[slices_n / 2]);
+}
+
+static void pin(void)
+{
+	long last = sysconf(_SC_NPROCESSORS_ONLN) - 1;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(last, &set);
+	(void)sched_setaffinity(0, sizeof(set), &set);
 }
 
 int main(int argc, char **argv)
@@ -235,6 +270,7 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		return 64;
 	signal(SIGPIPE, SIG_IGN);
+	pin();
 	len = parse(argv[argc - 1], &address);
 	if (!strcmp(argv[1], "serve"))
 		serve(&address, len);
