@@ -31,6 +31,7 @@ race() {
 		pids+=($!)
 	done
 	wait "${pids[@]}"
+	for i in 0 1 2; do docker_h logs "${ids[i]}"; done >"$HOST_DIR/race.said" 2>/dev/null
 	docker_h rm -f "${ids[@]}" >/dev/null
 }
 
@@ -69,9 +70,14 @@ race_unnamed() {
 }
 
 race_bystanders() {
+	local us
+
 	race "$1" -v "$HOST_DIR/traffic:/bin/traffic:ro" "$HOST_IMAGE" /bin/traffic first "$HOST_GW4:22"
 	sample race.bystanders jobfence 0 '' "$(grep -c '^[0-9]*$' "$HOST_DIR/race.log")"
 	sample race.served jobfence 0 '' "$(grep -c '^0$' "$HOST_DIR/race.log")"
+	while read -r us; do
+		sample race.late jobfence 0 us "$us"
+	done < <(grep '^[0-9.]*$' "$HOST_DIR/race.said")
 }
 
 race_shell() {

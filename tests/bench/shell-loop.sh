@@ -14,8 +14,10 @@ docker events --filter type=container --format '{{.Action}} {{.ID}}' |
 				'{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$id")
 			nft add element inet shell jobs "{ ${address[$id]} }"
 			;;
-		destroy)
-			nft delete element inet shell jobs "{ ${address[$id]} }"
+		die | destroy)
+			[ -z "${address[$id]-}" ] ||
+				nft delete element inet shell jobs "{ ${address[$id]} }"
+			unset "address[$id]"
 			;;
 		esac
 	done

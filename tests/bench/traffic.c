@@ -8,7 +8,8 @@
  *   traffic stream S ADDR:PORT        64 KiB writes that are echoed: ns per KiB
  *   traffic packets S ADDR:PORT       UDP datagrams sent, whatever becomes of them: ns per packet
  *   traffic syns S ADDR:PORT          connection attempts that are refused: ns per attempt
- *   traffic first ADDR:PORT           one attempt, no second: exit code 0 if it was served
+ *   traffic first ADDR:PORT           tries until it is served, for two seconds at most: us from the
+ *                                     first attempt; exit code 0 if that one was served
  *
  * Prints one number: the median of slices of 5 ms, so that a slice in which the machine did something
  * else does not count. Both ends are pinned to one processor: a packet between namespaces runs in the
@@ -252,6 +253,20 @@ static void repeat(const char *what, double seconds, const union address *addres
 	printf("%.1f\n", slices[slices_n / 2]);
 }
 
+static int first(const union address *address, socklen_t len)
+{
+	int64_t begun = now_ns(), now = begun;
+	int attempts = 0, fd = -1;
+
+	while (fd < 0 && now - begun < 2000000000) {
+		fd = dial(address, len);
+		now = now_ns();
+		attempts++;
+	}
+	printf("%.1f\n", fd < 0 ? 2e6 : attempts == 1 ? 0 : (double)(now - begun) / 1e3);
+	return attempts > 1;
+}
+
 static void pin(void)
 {
 	long last = sysconf(_SC_NPROCESSORS_ONLN) - 1;
@@ -275,7 +290,7 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "serve"))
 		serve(&address, len);
 	else if (!strcmp(argv[1], "first"))
-		return dial(&address, len) < 0;
+		return first(&address, len);
 	else if (argc == 4)
 		repeat(argv[1], atof(argv[2]), &address, len);
 	return 0;
