@@ -134,31 +134,32 @@ list_attacks() {
 	local sport='inet from_container tcp sport @host_apis'
 	local stranger='bridge forward jump between_ports; inet forward jump to_bridge' # with br_netfilter: twice
 
-	attack "raw SYN, then the shim" "inet host_job_to_host_api" "$any; $syn" \
+	attack "raw SYN, then the shim" "inet host_job_forged" "$any; $syn" \
 		"attack_rawsyn 127.0.0.1 10998 shim"
-	attack "raw SYN, then the shim, IPv6" "inet host_job_to_host_api" "$any; $syn" \
+	attack "raw SYN, then the shim, IPv6" "inet host_job_forged" "$any; $syn" \
 		"attack_rawsyn [::1] 10998 shim6"
 	attack "raw SYN, then a published port" "inet host_job_forged" "$syn" \
 		"attack_rawsyn 127.0.0.1 $port beta:runner"
 	attack "raw SYN, then another's runner" "inet host_job_forged" "$syn; inet to_own_api syn.*loopback_forged" \
 		"attack_rawsyn [::1] 10999 epsilon:runner"
-	attack "raw answer in the shim's place" "inet host_job_forged" "$sport" \
+	attack "raw answer in the shim's place" "inet host_job_forged" "$sport; $syn" \
 		"attack_in_place rawreply 127.0.0.2"
-	attack "raw answer in the shim's place, IPv6" "inet host_job_forged" "$sport" \
+	attack "raw answer in the shim's place, IPv6" "inet host_job_forged" "$sport; $syn" \
 		"attack_in_place rawreply fd77::1"
 	attack "simultaneous open in the shim's place" "inet host_job_forged" \
 		"$sport; $syn; inet to_host_api shadow_listener" "attack_in_place simopen 127.0.0.3"
-	attack "frame on lo to the shim" "inet loopback_forged" "inet to_host_api mark.*loopback_forged" \
+	attack "frame on lo to the shim" "inet loopback_forged" "inet to_host_api put on lo" \
 		"attack_inject 10998"
 	attack "frame on lo to another's runner" "inet loopback_forged" \
-		"inet to_own_api mark.*loopback_forged" "attack_inject 10999"
+		"inet to_own_api put on lo" "attack_inject 10999"
 	attack "a neighbour's MAC and IPv4" "bridge job_spoofed" "bridge prerouting job_bindings4; $stranger" \
 		"attack_as $dm $d4 $b4"
 	attack "a neighbour's IPv4" "bridge job_spoofed" "bridge prerouting job_bindings4; $stranger" \
 		"attack_as $am $d4 $b4"
 	attack "a neighbour's MAC and IPv6" "bridge job_spoofed" "bridge prerouting job_bindings6; $stranger" \
 		"attack_as $dm $d6 $b6"
-	attack "a neighbour's MAC, no known protocol" "bridge job_to_neighbour" "$stranger" "attack_raw"
+	attack "a neighbour's MAC, no known protocol" "bridge job_spoofed" \
+		"bridge prerouting ether type != ip; $stranger" "attack_raw"
 	attack "answer to another job by an accomplice" "bridge job_spoofed" "bridge prerouting job_bindings4" \
 		"attack_accomplice $b4 $INET4"
 	attack "answer to another job by an accomplice, IPv6" "bridge job_spoofed" \
@@ -209,7 +210,6 @@ without_rules() {
 		delete_rules "$family" "$chain" "$pattern" || check "$1: rules '$pattern'" there missing
 	done <<<"${3//; /$'\n'}"
 	check "$1" works "$($4)"
-	[ -z "${DEBUG-}" ] || host_exec nft list counters 2>/dev/null | grep -B1 'packets [1-9]' | grep -v -- -- | paste - -
 	jobfence_signal CONT
 	host_wait 5000 healed || check "$1: the rules come back" yes no
 }
