@@ -6,11 +6,12 @@
 
 #define POLICY_TAG_MAX 0xffff /* a tag is the low 16 bits of the conntrack mark */
 
-/* Links sorted for the two ways in which an endpoint finds its port. */
+/* Links sorted for the two ways in which an endpoint finds its port, and for a bridge's name. */
 struct port_index {
 	const struct link **by_nsid; /* (master, nsid), only links with both; owned */
 	const struct link **by_mac;  /* (master, peer_mac), only links with both; owned */
-	size_t by_nsid_n, by_mac_n;
+	const struct link **by_name; /* all; owned */
+	size_t by_nsid_n, by_mac_n, by_name_n;
 };
 
 struct policy {
@@ -31,9 +32,10 @@ void port_index_done(struct port_index *index);
 /* The port of @endpoint of container @i on the bridge with @bridge_ifindex; NULL: not known. */
 const struct link *port_index_find(const struct policy *policy, size_t i,
 				   const struct endpoint *endpoint, int bridge_ifindex);
+const struct link *port_index_named(const struct port_index *index, const char *name);
 
 const struct network *policy_network(const struct model *model, const char *id);
-const struct link *policy_link_named(const struct model *model, const char *name);
+const struct link *policy_link(const struct model *model, int ifindex);
 
 int policy_add_ifname(struct ruleset *ruleset, enum set_id set, const char *name,
 		      const char *comment);

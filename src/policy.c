@@ -94,14 +94,6 @@ static int add_spared(struct policy *policy, const char *name)
 	return r < 0 ? r : policy_add_ifname(policy->ruleset, SET_BRIDGE_SPARED, name, NULL);
 }
 
-static const struct link *master_of(const struct model *model, const struct link *link)
-{
-	for (size_t i = 0; link->master && i < model->links_n; i++)
-		if (model->links[i].ifindex == link->master)
-			return &model->links[i];
-	return NULL;
-}
-
 /* What is somebody else's: bridges that only look like Docker's, and, where the kernel cannot name
  * the bridge of a frame, the ports of all bridges that are not guarded. */
 static int add_foreign(struct policy *policy)
@@ -115,7 +107,7 @@ static int add_foreign(struct policy *policy)
 		if (strncmp(link->name, "br-", 3) == 0 &&
 		    !policy_is_guarded(policy->config, model, link->name))
 			r = add_spared(policy, link->name);
-		master = model->bridge_meta ? NULL : master_of(model, link);
+		master = model->bridge_meta ? NULL : policy_link(model, link->master);
 		if (r >= 0 && master && !policy_is_guarded(policy->config, model, master->name))
 			r = policy_add_ifname(policy->ruleset, SET_FOREIGN_PORTS, link->name, NULL);
 	}

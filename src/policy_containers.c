@@ -137,7 +137,7 @@ static int add_endpoints(struct policy *policy, size_t i, const char *comment)
 		const struct network *network = policy_network(policy->model, endpoint->network_id);
 		const struct link *bridge =
 			network && network->bridge[0]
-				? policy_link_named(policy->model, network->bridge)
+				? port_index_named(&policy->ports, network->bridge)
 				: NULL;
 		const struct link *port;
 

@@ -25,12 +25,21 @@ int policy_add_cgroup(struct ruleset *ruleset, enum set_id set, uint64_t id, con
 	return ruleset_add(ruleset, set, &key, 0, comment);
 }
 
-const struct link *policy_link_named(const struct model *model, const char *name)
+/* Links are sorted by ifindex. */
+const struct link *policy_link(const struct model *model, int ifindex)
 {
-	for (size_t i = 0; i < model->links_n; i++)
-		if (strcmp(model->links[i].name, name) == 0)
-			return &model->links[i];
-	return NULL;
+	size_t low = 0, high = model->links_n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (model->links[mid].ifindex < ifindex)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < model->links_n && model->links[low].ifindex == ifindex ? &model->links[low]
+									    : NULL;
 }
 
 const struct network *policy_network(const struct model *model, const char *id)

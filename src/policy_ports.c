@@ -23,6 +23,16 @@ static int mac_order(const struct link *a, const struct link *b)
 	return cmp ?: mac_addr_cmp(&a->peer_mac, &b->peer_mac);
 }
 
+/* Two links never have one name; in a picture taken while they are renamed the older counts. */
+static int name_qsort(const void *a, const void *b)
+{
+	const struct link *one = *(const struct link *const *)a;
+	const struct link *two = *(const struct link *const *)b;
+
+	return strcmp(one->name, two->name)
+		       ?: (one->ifindex > two->ifindex) - (one->ifindex < two->ifindex);
+}
+
 static int nsid_qsort(const void *a, const void *b)
 {
 	return nsid_order(*(const struct link *const *)a, *(const struct link *const *)b);
@@ -38,15 +48,17 @@ int port_index_make(const struct model *model, struct port_index *ret_index)
 	struct port_index index = {
 		.by_nsid = calloc(model->links_n + 1, sizeof(*index.by_nsid)),
 		.by_mac = calloc(model->links_n + 1, sizeof(*index.by_mac)),
+		.by_name = calloc(model->links_n + 1, sizeof(*index.by_name)),
 	};
 
-	if (!index.by_nsid || !index.by_mac) {
+	if (!index.by_nsid || !index.by_mac || !index.by_name) {
 		port_index_done(&index);
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < model->links_n; i++) {
 		const struct link *link = &model->links[i];
 
+		index.by_name[index.by_name_n++] = link;
 		if (link->master == 0)
 			continue;
 		if (link->nsid >= 0)
@@ -56,6 +68,7 @@ int port_index_make(const struct model *model, struct port_index *ret_index)
 	}
 	qsort(index.by_nsid, index.by_nsid_n, sizeof(*index.by_nsid), nsid_qsort);
 	qsort(index.by_mac, index.by_mac_n, sizeof(*index.by_mac), mac_qsort);
+	qsort(index.by_name, index.by_name_n, sizeof(*index.by_name), name_qsort);
 	*ret_index = index;
 	return 0;
 }
@@ -64,7 +77,25 @@ void port_index_done(struct port_index *index)
 {
 	free(index->by_nsid);
 	free(index->by_mac);
+	free(index->by_name);
 	*index = (struct port_index){ 0 };
+}
+
+const struct link *port_index_named(const struct port_index *index, const char *name)
+{
+	size_t low = 0, high = index->by_name_n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (strcmp(index->by_name[mid]->name, name) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < index->by_name_n && strcmp(index->by_name[low]->name, name) == 0
+		       ? index->by_name[low]
+		       : NULL;
 }
 
 typedef int (*link_order_fn)(const struct link *a, const struct link *b);
