@@ -67,21 +67,28 @@ static int drop_gone_ports(const struct model *model, const struct live *live,
 			   const struct ruleset *desired, struct ops *ops)
 {
 	const struct elems *ports = &live->elements->sets[SET_BYSTANDER_PORTS];
+	_cleanup_free_ bool *there = calloc(ports->n + 1, sizeof(*there));
 	int r = 0;
 
-	for (size_t i = 0; r >= 0 && desired->keep[SET_BYSTANDER_PORTS] && i < ports->n; i++) {
-		bool there = false;
+	if (!there)
+		return -ENOMEM;
+	for (size_t i = 0; i < model->links_n; i++) {
+		const struct elem *port;
+		struct elem_key key;
 
-		for (size_t j = 0; !there && j < model->links_n; j++)
-			there = strncmp(model->links[j].name, (const char *)ports->elem[i].key,
-					IFNAMSIZ) == 0;
-		if (!there)
+		elem_key_init(&key);
+		elem_key_ifname(&key, model->links[i].name);
+		port = ruleset_find(live->elements, SET_BYSTANDER_PORTS, key.bytes);
+		if (port)
+			there[port - ports->elem] = true;
+	}
+	for (size_t i = 0; r >= 0 && desired->keep[SET_BYSTANDER_PORTS] && i < ports->n; i++)
+		if (!there[i])
 			r = ops_add(ops, &(struct op){ .kind = OP_DEL_ELEM,
 						       .family = FAMILY_BRIDGE,
 						       .set = SET_BYSTANDER_PORTS,
 						       .name = "bystander_ports",
 						       .elem = &ports->elem[i] });
-	}
 	return r;
 }
 
