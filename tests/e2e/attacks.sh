@@ -123,9 +123,9 @@ ATTACKS=() # WHAT | COUNTER (family name) | RULES (family chain pattern; …) | 
 attack() { ATTACKS+=("$1|$2|$3|$4"); }
 
 list_attacks() {
-	local a4 b4 d4 b6 d6 am dm port
+	local b4 d4 b6 d6 am dm port
 
-	a4=$(container_ip4 alpha) b4=$(container_ip4 beta) d4=$(container_ip4 delta)
+	b4=$(container_ip4 beta) d4=$(container_ip4 delta)
 	b6=[$(container_ip6 beta)] d6=[$(container_ip6 delta)]
 	am=$(container_mac alpha) dm=$(container_mac delta)
 	port=$(container_port beta 10999)
@@ -203,7 +203,7 @@ with_jobfence() {
 }
 
 without_rules() {
-	local rule family chain pattern
+	local family chain pattern
 
 	jobfence_signal STOP
 	while read -r family chain pattern; do

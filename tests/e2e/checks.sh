@@ -26,7 +26,7 @@ check() {
 
 # check_that WHAT FIGURE OPERATOR NUMBER: check_that leaked 0 -eq 0
 check_that() {
-	if [ "${2:-none}" "$3" "$4" ] 2>/dev/null; then
+	if test "${2:-none}" "$3" "$4" 2>/dev/null; then
 		PASSED=$((PASSED + 1))
 		printf '  ✓ %s: %s\n' "$1" "$2"
 	else

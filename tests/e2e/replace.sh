@@ -72,6 +72,7 @@ reports() { # of the forbidden ones
 		"to the neighbour: $(figure flood-job sent)"
 	say "leaked to the host: $(figure sink-host received), to the neighbour: $(figure sink-job received)"
 	check_that "forbidden datagrams a second" "$RATE" -ge 100000
+	check_that "of them to the neighbour" $(($(figure flood-job sent) * 1000 / $(figure flood-job ms))) -ge 10000
 }
 
 allowed_reports() {
@@ -124,6 +125,10 @@ shim_start
 job_start bridge alpha && job_start bridge beta && job_start host gamma || broken "jobs"
 jobfence_config "[environment]
 environment_file = $HOST_DIR/mode"
+
+# ARP between jobs is refused as well: what floods the neighbour shall be datagrams, not questions.
+nsenter -t "$(container_pid alpha)" -n ip neigh replace "$(container_ip4 beta)" dev eth0 \
+	lladdr "$(container_mac beta)" nud permanent || broken "neighbour"
 
 section "control: tables that are deleted and re-created in one transaction"
 naive_script >"$HOST_DIR/naive.nft"
