@@ -182,7 +182,9 @@ static int connect_anew(struct engine *engine)
 {
 	int r;
 
-	/* Kept connections may lead to an engine that is no longer the one at this path. */
+	/* Kept connections may lead to an engine that is no longer the one at this path; a question
+	 * to it may still be under way when its socket is made anew. */
+	drop_calls(engine);
 	engine->http = http_free(engine->http);
 	r = http_new(engine->event, engine->socket_path, &engine->http);
 	if (r)
