@@ -8,8 +8,11 @@ set -u
 # shellcheck source=tests/e2e/checks.sh
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 
-command -v valgrind >/dev/null || broken "valgrind is missing: apt-get install valgrind"
+for tool in valgrind socat; do
+	command -v $tool >/dev/null || broken "$tool is missing: apt-get install $tool"
+done
 
+mute=()
 heals() { host_exec nft list chain inet jobfence forward >/dev/null 2>&1; }
 
 HOST_LIVE_RESTORE=true host_up valgrind || broken "host_up"
@@ -41,7 +44,17 @@ host_exec nft flush ruleset
 host_wait 20000 heals
 check "a foreign flush healed" 0 $?
 before=$(grep -c 'in sync' "$HOST_DIR/jobfence.log")
-engine_kill && engine_start || broken "engine"
+engine_kill || broken "engine"
+# A socket that takes questions and answers none, and again, before the first question is given up.
+for _ in 1 2 3; do
+	host_exec rm -f /run/docker.sock
+	spawn_from host /dev/null socat UNIX-LISTEN:/run/docker.sock,fork SYSTEM:'sleep 30'
+	mute+=("$HOST_SPAWNED")
+	sleep 1
+done
+kill "${mute[@]}"
+host_exec rm -f /run/docker.sock
+engine_start || broken "engine"
 host_wait 30000 jobfence_in_sync "$before"
 check "in step again after the engine's restart" 0 $?
 container_rm beta zeta
