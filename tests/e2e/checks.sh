@@ -43,6 +43,14 @@ check_flow() {
 	check "$what" "$want" "$(dial_from "$who" --timeout 700 "$@" 2>&1)"
 }
 
+# open_to WHO DIAL-ARGUMENTS…: for host_wait, where a server may be on its way
+open_to() {
+	local who=$1
+
+	shift
+	[[ $(dial_from "$who" --timeout 700 "$@" 2>&1) == open:* ]]
+}
+
 # What a closed flow may look like.
 # shellcheck disable=SC2034
 CLOSED='@(refused|timeout|unreach|reset)'

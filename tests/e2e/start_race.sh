@@ -119,6 +119,7 @@ main() {
 	check "jobfence stops" 0 $?
 	container_rm gamma
 	job_start bridge late -p 8000 && job_start host later || broken "jobs"
+	host_wait 5000 open_to host 127.0.0.1 10999
 	check_flow "host → late's published runner" open:late:runner host 127.0.0.1 "$(container_port late 10999)"
 	check_flow "host → later's runner" open:later:runner host 127.0.0.1 10999
 	race "bridge job" "$STARTS" bridge none $(host_targets) $(job_targets beta) $(job_targets late)
