@@ -155,13 +155,14 @@ static uint8_t protocol_number(const char *text)
 
 static int add_port(const struct port_binding *port, struct container *container, struct diag *diag)
 {
+	struct port_binding *grown;
+
 	if (container->ports_n == JSON_PORTS_MAX)
 		return 0;
-	if (!container->ports) {
-		container->ports = calloc(JSON_PORTS_MAX, sizeof(*container->ports));
-		if (!container->ports)
-			return no_memory(diag);
-	}
+	grown = reallocarray(container->ports, container->ports_n + 1, sizeof(*grown));
+	if (!grown)
+		return no_memory(diag);
+	container->ports = grown;
 	container->ports[container->ports_n++] = *port;
 	return 0;
 }
