@@ -66,6 +66,8 @@
 			.fields_n = 1, .mask = 0x12, .value = 0x02 })
 /* tcp flags & syn == syn: with or without others */
 #define ANY_SYN BITS(F_TCP_FLAGS, 0x02, 0x02)
+/* tcp flags & rst == rst */
+#define RST BITS(F_TCP_FLAGS, 0x04, 0x04)
 /* ct state invalid: no connection, so no direction and no mark either */
 #define INVALID BITS(F_CT_STATE, 0x01, 0x01)
 #define UNTRACKED BITS(F_CT_STATE, 0x40, 0x40)

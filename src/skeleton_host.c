@@ -36,6 +36,24 @@ static bool forced_bridge(const struct skeleton *skeleton)
 	return skeleton->params.mode == NETWORK_MODE_FORCED_BRIDGE;
 }
 
+/* What the host opens to a published port, so that forged() knows it from a job's own. Connections
+ * from before the fence lack the mark: whose they are nobody can tell. */
+static void host_to_published(const struct skeleton *skeleton, struct chain *chain)
+{
+	uint32_t host = skeleton->params.mark_host;
+
+	/* tcp flags syn / syn,ack meta l4proto . ip daddr . th dport @published4
+	 * ct direction original ct mark set ct mark | HOST */
+	RULE(chain, NULL, BARE_SYN, IN(SET_PUBLISHED4, F_L4PROTO, F_IP_DADDR, F_TH_DPORT), ORIGINAL,
+	     SET_BIT(F_CT_MARK, host));
+	RULE(chain, NULL, BARE_SYN, IN(SET_PUBLISHED6, F_L4PROTO, F_IP6_DADDR, F_TH_DPORT),
+	     ORIGINAL, SET_BIT(F_CT_MARK, host));
+	/* tcp flags syn / syn,ack meta l4proto . th dport @published_any fib daddr type local
+	 * ct direction original ct mark set ct mark | HOST */
+	RULE(chain, NULL, BARE_SYN, IN(SET_PUBLISHED_ANY, F_L4PROTO, F_TH_DPORT), TO_LOCAL,
+	     ORIGINAL, SET_BIT(F_CT_MARK, host));
+}
+
 static void output(struct skeleton *skeleton)
 {
 	uint32_t host = skeleton->params.mark_host;
@@ -50,6 +68,7 @@ static void output(struct skeleton *skeleton)
 	 * ct mark set ct mark | HOST */
 	RULE(chain, "input wants to know that a socket of the host sent it",
 	     IN(SET_RESERVED_APIS, F_TCP_DPORT), TO_LOCAL, ORIGINAL, SET_BIT(F_CT_MARK, host));
+	host_to_published(skeleton, chain);
 	/* ct mark & CONTAINER == CONTAINER ct direction reply
 	 * socket cgroupv2 level E @engine_cgroups goto from_docker_proxy */
 	RULE(chain, "was open before the fence and its port is in no set yet",
@@ -77,13 +96,24 @@ static void forged(struct skeleton *skeleton, struct chain *chain)
 	/* oifname "lo" fib daddr type unicast counter name "host_job_forged" drop */
 	RULE(chain, "routed to lo under another's address", NAMED(F_OIFNAME, "lo"),
 	     EQ(F_FIB_DADDR_TYPE, 1), COUNT("host_job_forged"), DROP);
-	/* tcp dport @reserved_apis ct mark & HOST == HOST counter name "host_job_forged" drop */
-	RULE(chain, "on a connection of the host", IN(SET_RESERVED_APIS, F_TCP_DPORT),
+	/* ct direction original ct mark & HOST == HOST counter name "host_job_forged" drop */
+	RULE(chain, "on a connection of the host: a reset for it would end that", ORIGINAL,
 	     BITS(F_CT_MARK, host, host), COUNT("host_job_forged"), DROP);
 	/* tcp sport @host_apis fib daddr type local ct direction reply
 	 * counter name "host_job_forged" drop */
 	RULE(chain, "an answer in the shim's place", IN(SET_HOST_APIS, F_TCP_SPORT), TO_LOCAL,
 	     REPLY, COUNT("host_job_forged"), DROP);
+	/* meta l4proto . ip saddr . th sport @published4 ct direction reply
+	 * counter name "host_job_forged" drop */
+	RULE(chain, "an answer in docker-proxy's place",
+	     IN(SET_PUBLISHED4, F_L4PROTO, F_IP_SADDR, F_TH_SPORT), REPLY, COUNT("host_job_forged"),
+	     DROP);
+	RULE(chain, NULL, IN(SET_PUBLISHED6, F_L4PROTO, F_IP6_SADDR, F_TH_SPORT), REPLY,
+	     COUNT("host_job_forged"), DROP);
+	/* meta l4proto . th sport @published_any ct direction reply
+	 * counter name "host_job_forged" drop */
+	RULE(chain, NULL, IN(SET_PUBLISHED_ANY, F_L4PROTO, F_TH_SPORT), REPLY,
+	     COUNT("host_job_forged"), DROP);
 	/* tcp flags & syn == syn fib daddr type local ct direction reply
 	 * counter name "host_job_forged" drop */
 	RULE(chain, "a listener's SYN-ACK has no full socket and is not seen here", ANY_SYN,
@@ -142,8 +172,9 @@ static void fence(struct skeleton *skeleton)
 	     COUNT("host_job_to_published"), GOTO("refuse_host_job"));
 	/* ct direction reply accept */
 	RULE(chain, NULL, REPLY, ACCEPT);
-	/* fib daddr type != local accept */
-	RULE(chain, "LAN and internet", NE(F_FIB_DADDR_TYPE, 2), ACCEPT);
+	/* fib daddr type unicast accept */
+	RULE(chain, "LAN and internet; a broadcast may come in again by lo",
+	     EQ(F_FIB_DADDR_TYPE, 1), ACCEPT);
 	/* ct state untracked tcp dport @own_apis counter name "host_job_to_runner"
 	 * goto refuse_host_job */
 	RULE(chain, "without conntrack nobody could tell whose runner this is", UNTRACKED,
@@ -231,6 +262,8 @@ static void from_host_api(struct skeleton *skeleton)
 	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "from_host_api",
 					     "what shim and exporter say to a job");
 
+	/* tcp flags & rst == rst return */
+	RULE(chain, "the fence's own too: a refused job shall not wait", RST, RETURN);
 	/* socket cgroupv2 level C @bystander_cgroups return */
 	RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
 	from_containers(skeleton, chain, "was open before the fence: not a word more",
@@ -242,6 +275,8 @@ static void from_own_api(struct skeleton *skeleton)
 	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "from_own_api",
 					     "what runners say to a host job");
 
+	/* tcp flags & rst == rst return */
+	RULE(chain, NULL, RST, RETURN);
 	/* socket cgroupv2 level C @bystander_cgroups return */
 	RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
 	/* socket cgroupv2 level C @host_jobs return */
@@ -331,6 +366,11 @@ static void to_quarantined(struct skeleton *skeleton)
 	/* ct mark & CONTAINER == CONTAINER counter name "to_quarantined" goto refuse_host_job */
 	RULE(chain, NULL, BITS(F_CT_MARK, container, container), COUNT("to_quarantined"),
 	     GOTO("refuse_host_job"));
+	/* tcp flags & rst == rst return */
+	RULE(chain, "the fence's own: it refuses what this job opens", RST, RETURN);
+	/* ct direction reply counter name "to_quarantined" goto refuse_host_job */
+	RULE(chain, "it opened nothing: a hole that another job made for frames on lo", REPLY,
+	     COUNT("to_quarantined"), GOTO("refuse_host_job"));
 	/* ct status & confirmed == 0 counter name "loopback_forged" drop */
 	RULE(chain, "put on lo by a packet socket: never passed output", UNCONFIRMED,
 	     COUNT("loopback_forged"), DROP);
