@@ -9,6 +9,9 @@
  *   l2spoof IF ra   SMAC DMAC SRC6 DST6           a router advertisement, lifetime 1800 s
  *   l2spoof IF raw  SMAC DMAC ETHERTYPE           32 bytes of no known protocol
  *   l2spoof IF listen ETHERTYPE SECONDS           prints how many such frames came in
+ *
+ * --tag TYPE before IF puts an empty tag of that type (0x8100, 0x88a8) before the frame's own type;
+ * --snap makes it an 802.3 frame with LLC and SNAP.
  */
 #include <net/if_arp.h>
 #include <netinet/icmp6.h>
@@ -16,9 +19,32 @@
 #include "packet.h"
 
 struct frame {
-	uint8_t bytes[PACKET_MAX];
+	uint8_t bytes[PACKET_MAX + 8];
 	size_t size;
 };
+
+static void insert(struct frame *frame, const void *bytes, size_t n)
+{
+	memmove(frame->bytes + 12 + n, frame->bytes + 12, frame->size - 12);
+	memcpy(frame->bytes + 12, bytes, n);
+	frame->size += n;
+}
+
+/* @wrap: 0 for none, an ethertype, or 1 for LLC and SNAP, whose head is a length. */
+static void wrap_frame(struct frame *frame, uint16_t wrap)
+{
+	uint16_t tag[2] = { htons(wrap) };
+	uint8_t snap[8] = { 0, 0, 0xaa, 0xaa, 3 };
+	size_t size = frame->size - 12 + 6;
+
+	if (wrap == 1) {
+		snap[0] = (uint8_t)(size >> 8);
+		snap[1] = (uint8_t)size;
+		insert(frame, snap, sizeof(snap));
+	} else if (wrap) {
+		insert(frame, tag, sizeof(tag));
+	}
+}
 
 static void parse_mac(const char *text, uint8_t *mac)
 {
@@ -147,14 +173,25 @@ static void make(struct frame *frame, const char *kind, char **args, int args_n)
 int main(int argc, char **argv)
 {
 	struct frame frame = { 0 };
+	uint16_t wrap = 0;
 	int fd;
 
+	if (argc > 1 && !strcmp(argv[1], "--snap")) {
+		wrap = 1;
+		argc--;
+		argv++;
+	} else if (argc > 2 && !strcmp(argv[1], "--tag")) {
+		wrap = (uint16_t)parse_number(argv[2], 0x600, 0xffff);
+		argc -= 2;
+		argv += 2;
+	}
 	if (argc < 5)
 		die(EXIT_USAGE, "usage: l2spoof IF udp|syn|arp|na|ra|raw|listen …");
 	if (!strcmp(argv[2], "listen"))
 		return listen_for(argv[1], (uint16_t)parse_number(argv[3], 0, 0xffff),
 				  parse_number(argv[4], 1, 600));
 	make(&frame, argv[2], argv + 3, argc - 3);
+	wrap_frame(&frame, wrap);
 	fd = packet_socket(argv[1], SOCK_RAW);
 	if (send(fd, frame.bytes, frame.size, 0) < 0)
 		die(EXIT_BROKEN, "packet send: %m");

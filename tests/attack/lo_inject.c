@@ -6,18 +6,6 @@
  */
 #include "packet.h"
 
-static void inject(int fd, const struct segment *segment)
-{
-	uint8_t frame[PACKET_MAX] = { 0 };
-	bool four = segment->from.sa.sa_family == AF_INET;
-	uint16_t type = htons(four ? ETH_P_IP : ETH_P_IPV6);
-	size_t size = put_tcp(frame + ETH_HLEN, segment);
-
-	memcpy(frame + 12, &type, sizeof(type));
-	if (send(fd, frame, ETH_HLEN + size, 0) < 0)
-		die(EXIT_BROKEN, "packet send: %m");
-}
-
 int main(int argc, char **argv)
 {
 	struct segment segment = { .flags = TH_SYN, .seq = 4242 };
@@ -31,7 +19,7 @@ int main(int argc, char **argv)
 	endpoint_parse(argv[2], &segment.to);
 	sniffer = packet_socket("lo", SOCK_DGRAM);
 	injector = packet_socket("lo", SOCK_RAW);
-	inject(injector, &segment);
+	lo_send(injector, &segment);
 	deadline = now_ms() + 1000;
 	while (sniff_tcp(sniffer, deadline, &seen)) {
 		if (endpoint_port(&seen.from) != endpoint_port(&segment.to) ||

@@ -133,16 +133,32 @@ static inline int raw_socket(int family)
 	return fd;
 }
 
-static inline void raw_send(int fd, const struct segment *segment)
+/* Returns whether the output hook let it go. */
+static inline bool raw_send(int fd, const struct segment *segment)
 {
 	uint8_t packet[PACKET_MAX];
 	size_t size = put_tcp(packet, segment);
 	union endpoint to = segment->to;
 
 	endpoint_set_port(&to, 0);
-	/* EPERM is a firewall's drop in the output hook: an answer, not a failure of the tool. */
-	if (sendto(fd, packet, size, 0, &to.sa, endpoint_len(&to)) < 0 && errno != EPERM)
+	if (sendto(fd, packet, size, 0, &to.sa, endpoint_len(&to)) >= 0)
+		return true;
+	if (errno != EPERM) /* a firewall's drop: an answer, not a failure of the tool */
 		die(EXIT_BROKEN, "raw send: %m");
+	return false;
+}
+
+/* Puts a packet on lo by a packet socket that is bound to it: past every output hook. */
+static inline void lo_send(int fd, const struct segment *segment)
+{
+	uint8_t frame[PACKET_MAX] = { 0 };
+	bool four = segment->from.sa.sa_family == AF_INET;
+	uint16_t type = htons(four ? ETH_P_IP : ETH_P_IPV6);
+	size_t size = put_tcp(frame + ETH_HLEN, segment);
+
+	memcpy(frame + 12, &type, sizeof(type));
+	if (send(fd, frame, ETH_HLEN + size, 0) < 0)
+		die(EXIT_BROKEN, "packet send: %m");
 }
 
 /* A packet socket on @interface for all protocols. @type: SOCK_RAW, or SOCK_DGRAM (no Ethernet). */
@@ -164,7 +180,31 @@ static inline int packet_socket(const char *interface, int type)
 struct seen {
 	union endpoint from, to;
 	struct tcphdr tcp;
+	size_t data_n;
+	char data[64]; /* its beginning, terminated */
 };
+
+static inline bool same_end(const union endpoint *a, const union endpoint *b)
+{
+	if (a->sa.sa_family != b->sa.sa_family || endpoint_port(a) != endpoint_port(b))
+		return false;
+	return a->sa.sa_family == AF_INET ? a->in.sin_addr.s_addr == b->in.sin_addr.s_addr
+					  : !memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, 16);
+}
+
+static inline void parse_data(const uint8_t *packet, size_t size, struct seen *seen)
+{
+	size_t at = (packet[0] >> 4 == 4 ? (packet[0] & 15) * 4u : 40) + seen->tcp.th_off * 4u;
+	/* what the header says: short frames are padded */
+	size_t end = packet[0] >> 4 == 4 ? (size_t)packet[2] << 8 | packet[3]
+					 : 40 + ((size_t)packet[4] << 8 | packet[5]);
+
+	if (end > size || at >= end)
+		return;
+	seen->data_n = end - at;
+	snprintf(seen->data, sizeof(seen->data), "%.*s", (int)seen->data_n,
+		 (const char *)packet + at);
+}
 
 /* Reads IP and TCP out of @packet. Returns whether that is what it is. */
 static inline bool parse_tcp(const uint8_t *packet, size_t size, struct seen *seen)
@@ -190,6 +230,7 @@ static inline bool parse_tcp(const uint8_t *packet, size_t size, struct seen *se
 	memcpy(&seen->tcp, packet + at, sizeof(seen->tcp));
 	endpoint_set_port(&seen->from, ntohs(seen->tcp.th_sport));
 	endpoint_set_port(&seen->to, ntohs(seen->tcp.th_dport));
+	parse_data(packet, size, seen);
 	return true;
 }
 

@@ -2,7 +2,8 @@
 /*
  * rawreply: answers in a server's place. It watches lo for a SYN to PORT, sends the SYN-ACK by a raw
  * socket as if the server had, and after the handshake a banner. It wins where the SYN itself gets
- * no answer (the server is away and a firewall drops rather than rejects).
+ * no answer (the server is away and a firewall drops rather than rejects). --fin adds a FIN to the
+ * SYN-ACK: clients take it, conntrack calls it invalid.
  *
  * Prints "answered" at the SYN and "believed" when the client's third packet came. Exit 0: believed,
  * 10: a SYN was answered but not believed, 11: no SYN seen.
@@ -39,8 +40,13 @@ int main(int argc, char **argv)
 	int64_t deadline;
 	int sniffer, raw;
 
+	if (argc > 1 && !strcmp(argv[1], "--fin")) {
+		segment.flags |= TH_FIN;
+		argc--;
+		argv++;
+	}
 	if (argc != 4)
-		die(EXIT_USAGE, "usage: rawreply PORT BANNER SECONDS");
+		die(EXIT_USAGE, "usage: rawreply [--fin] PORT BANNER SECONDS");
 	sniffer = packet_socket("lo", SOCK_DGRAM);
 	deadline = now_ms() + parse_number(argv[3], 1, 600) * 1000;
 	if (!wait_syn(sniffer, (uint16_t)parse_number(argv[1], 1, 65535), deadline, &seen))

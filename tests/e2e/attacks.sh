@@ -5,24 +5,10 @@
 # fails with it, is counted, and works again when the rules against it are taken out (the daemon is held
 # meanwhile; let go, it puts them back).
 set -u
-# shellcheck source=tests/e2e/checks.sh
-. "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
+# shellcheck source=tests/e2e/attack_table.sh
+. "$(dirname "${BASH_SOURCE[0]}")/attack_table.sh"
 
 # --- attacks: each prints "works" or what it met instead ---------------------------------------------
-
-works_if() { # WANTED-PATTERN GOT
-	# shellcheck disable=SC2053 # a pattern
-	if [[ $2 == $1 ]]; then echo works; else echo "fails ($2)"; fi
-}
-
-# A port of the job's for each try: what conntrack remembers of the last one must not count.
-next_port() {
-	local n=40000
-
-	[ -e "$HOST_DIR/attack-port" ] && n=$(<"$HOST_DIR/attack-port")
-	echo $((n + 1)) >"$HOST_DIR/attack-port"
-	echo $((n + 1))
-}
 
 # The job's own connection is made a "reply" first: attack_rawsyn ADDR PORT BANNER
 attack_rawsyn() {
@@ -47,22 +33,6 @@ attack_in_place() {
 
 # Past the output hook: attack_inject PORT
 attack_inject() { works_if synack "$(exec_from gamma lo_inject "[::1]:$(next_port)" "[::1]:$1")"; }
-
-# What a sink of WHO on ADDR:PORT got while a command ran: sunk WHO ADDR:PORT CMD…
-sunk() {
-	local who=$1 end=$2 pid
-
-	shift 2
-	: >"$HOST_DIR/sunk.log"
-	spawn_from "$who" "$HOST_DIR/sunk.log" sink "$end"
-	pid=$HOST_SPAWNED
-	host_wait 3000 grep -q ready "$HOST_DIR/sunk.log"
-	"$@"
-	sleep 0.2
-	kill "$pid"
-	host_wait 3000 grep -q received "$HOST_DIR/sunk.log"
-	works_if 'received=[1-9]*' "$(tail -n 1 "$HOST_DIR/sunk.log")"
-}
 
 spoof() { exec_from alpha l2spoof eth0 "$@"; }
 
@@ -117,10 +87,6 @@ attack_raw() {
 }
 
 # --- the table ---------------------------------------------------------------------------------------
-
-ATTACKS=() # WHAT | COUNTER (family name) | RULES (family chain pattern; …) | COMMAND
-
-attack() { ATTACKS+=("$1|$2|$3|$4"); }
 
 list_attacks() {
 	local b4 d4 b6 d6 am dm port
@@ -178,44 +144,6 @@ list_attacks() {
 		"bridge prerouting job_bindings6; inet from_bridge spoofed; inet from_bridge_to_host job_to_host" \
 		"attack_forged [$HOST_LAN6] [$HOST_GW6]"
 }
-
-each_attack() { # FUNCTION: gets WHAT COUNTER RULES COMMAND
-	local row what counter rules command
-
-	for row in "${ATTACKS[@]}"; do
-		IFS='|' read -r what counter rules command <<<"$row"
-		"$1" "$what" "$counter" "$rules" "$command"
-	done
-}
-
-before() { check "$1" works "$($4)"; }
-
-with_jobfence() {
-	local old got new
-
-	# shellcheck disable=SC2086 # family and name
-	old=$(counter $2)
-	got=$($4)
-	# shellcheck disable=SC2086
-	new=$(counter $2)
-	check "$1" 'fails*' "$got"
-	[ "$new" -gt "$old" ] || check "$1, counted in $2" "more than $old" "$new"
-}
-
-without_rules() {
-	local family chain pattern
-
-	jobfence_signal STOP
-	while read -r family chain pattern; do
-		delete_rules "$family" "$chain" "$pattern" || check "$1: rules '$pattern'" there missing
-	done <<<"${3//; /$'\n'}"
-	check "$1" works "$($4)"
-	jobfence_signal CONT
-	host_wait 5000 healed || check "$1: the rules come back" yes no
-}
-
-rules() { host_exec nft list ruleset 2>/dev/null | grep -A 300 'table .* jobfence' | grep -cE '(jump|goto|accept|drop|reject|return|set )'; }
-healed() { [ "$(rules)" -eq "$RULES" ]; }
 
 host_up attacks || broken "host_up"
 shim_start && host_exec serve -b 'tcp:[::1]:10998=shim6' || broken "shim"

@@ -5,7 +5,7 @@
 # another and shows that rows of the table open, and empties each set that opens something and shows
 # that rows of the table close. Part of flows.sh --break.
 #
-# What no ordinary packet needs is named in NOT_ALONE: those are for the tests of the attacks. A rule
+# What no ordinary packet needs is named in NOT_ALONE: those are for attacks.sh, forged.sh and converge.sh. A rule
 # that nothing here depends on and that is not named is a hole in the table.
 # shellcheck disable=SC2034 # what table.sh reads
 
@@ -15,6 +15,8 @@ declare -A NOT_ALONE=(
 	['from_container host_job_forged']='raw packets'
 	['to_host_api loopback_forged']='raw packets'
 	['to_own_api loopback_forged']='raw packets'
+	['to_quarantined loopback_forged']='raw packets'
+	['input loopback_forged']='raw packets'
 	['fence host_job_to_runner']='untracked packets'
 	['prerouting job_spoofed']='forged sources'
 	['output stale_bystander']='addresses that were given to the next container'
