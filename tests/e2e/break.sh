@@ -5,8 +5,8 @@
 # another and shows that rows of the table open, and empties each set that opens something and shows
 # that rows of the table close. Part of flows.sh --break.
 #
-# What no ordinary packet needs is named in NOT_ALONE: those are for attacks.sh, forged.sh and converge.sh. A rule
-# that nothing here depends on and that is not named is a hole in the table.
+# What no ordinary packet needs is named in NOT_ALONE: those are for attacks.sh, forged.sh, established.sh
+# and converge.sh. A rule that nothing here depends on and that is not named is a hole in the table.
 # shellcheck disable=SC2034 # what table.sh reads
 
 declare -A NOT_ALONE=(
@@ -20,12 +20,19 @@ declare -A NOT_ALONE=(
 	['fence host_job_to_runner']='untracked packets'
 	['prerouting job_spoofed']='forged sources'
 	['output stale_bystander']='addresses that were given to the next container'
+	['answer_to_bridge job_to_host']='connections from before the fence'
+	['bridge_to_host_job host_job_to_bridge']='connections from before the fence'
+	['from_docker_proxy host_job_to_published']='connections from before the fence'
+	['from_host_api host_job_to_host_api']='connections from before the fence'
+	['from_own_api host_job_to_runner']='connections from before the fence'
 )
-# Two lines of defence: the first shows only where the second is gone too.
+# Lines of defence: the first shows only where those behind it are gone too ("CHAIN COUNTER …").
 declare -A BEHIND=(
-	['fence host_job_to_published']='to_docker_proxy host_job_to_published'
-	['from_container host_job_to_host_api']='to_host_api loopback_forged'
+	['fence host_job_to_published']='to_docker_proxy host_job_to_published from_docker_proxy host_job_to_published'
+	['to_docker_proxy host_job_to_published']='from_docker_proxy host_job_to_published'
+	['from_container host_job_to_host_api']='to_host_api loopback_forged from_host_api host_job_to_host_api'
 	['from_bridge job_to_bystander']='to_bridge to_job'
+	['to_published shadow_listener']='from_container host_job_forged'
 )
 OPENING_SETS=(bystanders4 bystanders6 bystander_published bystander_cgroups own job_tags
 	bystander_ports)
@@ -85,20 +92,32 @@ flows_opened() {
 	REPLY=$opened
 }
 
-break_rule() { # CHAIN COUNTER
-	local key="$1 $2" behind=${BEHIND[$1 $2]-} opened=0 REPLY PICKED
+# each_behind FUNCTION CHAIN COUNTER …
+each_behind() {
+	local fn=$1
 
+	shift
+	while [ $# -gt 0 ]; do
+		"$fn" "$1" "$2" || exit 1
+		shift 2
+	done
+}
+
+break_rule() { # CHAIN COUNTER
+	local key="$1 $2" opened=0 REPLY PICKED behind=()
+
+	read -ra behind <<<"${BEHIND[$key]-}"
 	flows_pick "$2"
 	[ ${#PICKED[@]} -gt 0 ] || { : "${OPENED[$key]:=0}" "${TRIED[$key]:=0}"; return; }
-	if [ -n "$behind" ]; then
-		rules_break "${behind% *}" "${behind#* }" || exit 1
+	if [ ${#behind[@]} -gt 0 ]; then
+		each_behind rules_break "${behind[@]}"
 		flows_opened "${PICKED[@]}"
 		opened=-$REPLY
 	fi
 	rules_break "$1" "$2" || exit 1
 	flows_opened "${PICKED[@]}"
 	rules_mend "$1" "$2" || exit 1
-	[ -z "$behind" ] || rules_mend "${behind% *}" "${behind#* }" || exit 1
+	each_behind rules_mend "${behind[@]}"
 	OPENED[$key]=$((${OPENED[$key]:-0} + opened + REPLY))
 	TRIED[$key]=$((${TRIED[$key]:-0} + ${#PICKED[@]}))
 }
