@@ -64,6 +64,11 @@ static void output(struct skeleton *skeleton)
 						  NF_INET_LOCAL_OUT, NF_IP_PRI_MANGLE - 10);
 
 	from_containers(skeleton, chain, NULL, NULL, JUMP("from_container"));
+	/* ct mark & CONTAINER == CONTAINER tcp flags syn / syn,ack ct direction original
+	 * ct mark set ct mark & ~CONTAINER */
+	RULE(chain, "the port was a job's before, and conntrack remembers it",
+	     BITS(F_CT_MARK, container, container), BARE_SYN, ORIGINAL,
+	     CLEAR_BIT(F_CT_MARK, container));
 	/* tcp dport @reserved_apis fib daddr type local ct direction original
 	 * ct mark set ct mark | HOST */
 	RULE(chain, "input wants to know that a socket of the host sent it",
