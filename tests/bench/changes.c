@@ -87,8 +87,8 @@ static void start_command(void)
 		if (now_ns() - started_ns > TIMEOUT_NS)
 			die("%s does not ask the engine", arg.variant);
 	}
-	synced_ns = settle(arg.no_sync ? 200000000
-				       : 1500000000 + (int64_t)arg.engine.running * 200000);
+	synced_ns =
+		settle(arg.no_sync ? 200000000 : 1500000000 + (int64_t)arg.engine.running * 200000);
 }
 
 static void say_use(const char *metric, const struct process_use *use)
@@ -247,17 +247,38 @@ static void parse(int argc, char **argv)
 
 	while ((o = getopt_long(argc, argv, "+", options, NULL)) >= 0)
 		switch (o) {
-		case 's': arg.engine.path = optarg; break;
-		case 'n': arg.engine.running = strtoul(optarg, NULL, 10); break;
-		case 'j': arg.engine.host_jobs = strtoul(optarg, NULL, 10); break;
-		case 'x': arg.engine.sandbox = optarg; break;
-		case 'f': arg.engine.folder = optarg; break;
-		case 'v': arg.variant = optarg; break;
-		case 'l': arg.log = optarg; break;
-		case 'p': arg.port = optarg; break;
-		case 'c': arg.churn = strtoul(optarg, NULL, 10); break;
-		case 'o': arg.no_sync = true; break;
-		default: exit(64);
+		case 's':
+			arg.engine.path = optarg;
+			break;
+		case 'n':
+			arg.engine.running = strtoul(optarg, NULL, 10);
+			break;
+		case 'j':
+			arg.engine.host_jobs = strtoul(optarg, NULL, 10);
+			break;
+		case 'x':
+			arg.engine.sandbox = optarg;
+			break;
+		case 'f':
+			arg.engine.folder = optarg;
+			break;
+		case 'v':
+			arg.variant = optarg;
+			break;
+		case 'l':
+			arg.log = optarg;
+			break;
+		case 'p':
+			arg.port = optarg;
+			break;
+		case 'c':
+			arg.churn = strtoul(optarg, NULL, 10);
+			break;
+		case 'o':
+			arg.no_sync = true;
+			break;
+		default:
+			exit(64);
 		}
 	if (argc - optind < 4 || strcmp(argv[optind + 2], "--") != 0)
 		die("usage: changes [OPTION…] sync|idle|start|link|serve COUNT -- COMMAND…");

@@ -116,8 +116,10 @@ static void make_set(void)
 	struct ops ops = { 0 };
 
 	if (ops_add(&ops, &(struct op){ .kind = OP_ADD_TABLE, .family = FAMILY_INET }) < 0 ||
-	    ops_add(&ops, &(struct op){ .kind = OP_ADD_SET, .family = FAMILY_INET,
-					.set = SET_BYSTANDERS4, .name = "bystanders4" }) < 0)
+	    ops_add(&ops, &(struct op){ .kind = OP_ADD_SET,
+					.family = FAMILY_INET,
+					.set = SET_BYSTANDERS4,
+					.name = "bystanders4" }) < 0)
 		die("out of memory");
 	time_jobfence(&ops);
 	ops_done(&ops);
@@ -127,8 +129,11 @@ static struct ops make_ops(enum op_kind kind, const struct elem *elem)
 {
 	struct ops ops = { 0 };
 
-	if (ops_add(&ops, &(struct op){ .kind = kind, .family = FAMILY_INET, .set = SET_BYSTANDERS4,
-					.name = "bystanders4", .elem = elem }) < 0)
+	if (ops_add(&ops, &(struct op){ .kind = kind,
+					.family = FAMILY_INET,
+					.set = SET_BYSTANDERS4,
+					.name = "bystanders4",
+					.elem = elem }) < 0)
 		die("out of memory");
 	return ops;
 }

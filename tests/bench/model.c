@@ -16,7 +16,8 @@
 
 static struct ip_addr address4(size_t i)
 {
-	return (struct ip_addr){ AF_INET, { 172, 17, (uint8_t)(16 + i / 250), (uint8_t)(2 + i % 250) } };
+	return (struct ip_addr){ AF_INET,
+				 { 172, 17, (uint8_t)(16 + i / 250), (uint8_t)(2 + i % 250) } };
 }
 
 static struct ip_addr address6(size_t i)
@@ -30,7 +31,8 @@ static struct ip_addr address6(size_t i)
 
 static struct mac_addr mac_of(size_t i)
 {
-	return (struct mac_addr){ { 2, 0x42, 0xac, 0x11, (uint8_t)(16 + i / 250), (uint8_t)(2 + i % 250) } };
+	return (struct mac_addr){ { 2, 0x42, 0xac, 0x11, (uint8_t)(16 + i / 250),
+				    (uint8_t)(2 + i % 250) } };
 }
 
 static struct port_binding published(uint16_t host_port, uint16_t container_port)
@@ -97,8 +99,9 @@ struct bench_model *bench_model_new(size_t n)
 	bench->links = must(calloc(n + 2, sizeof(*bench->links)));
 	bench->nsid = must(calloc(n + 1, sizeof(*bench->nsid)));
 	bench->cgroup_id = must(calloc(n + 1, sizeof(*bench->cgroup_id)));
-	bench->links[0] = (struct link){ .ifindex = BRIDGE_IFINDEX, .name = "docker0",
-					 .kind = "bridge", .nsid = -1 };
+	bench->links[0] = (struct link){
+		.ifindex = BRIDGE_IFINDEX, .name = "docker0", .kind = "bridge", .nsid = -1
+	};
 	for (size_t i = 0; i < n; i++) {
 		make_container(bench, i);
 		make_link(&bench->links[i + 1], i);
@@ -108,11 +111,16 @@ struct bench_model *bench_model_new(size_t n)
 	strcpy(bench->network.bridge, "docker0");
 	bench->network.name = must(strdup("bridge"));
 	bench->network.driver = must(strdup("bridge"));
-	bench->model = (struct model){ .containers = bench->containers, .containers_n = n,
-				       .nsid = bench->nsid, .cgroup_id = bench->cgroup_id,
-				       .networks = &bench->network, .networks_n = 1,
-				       .links = bench->links, .links_n = n + 1,
-				       .engine_level = 2, .in_sync = true };
+	bench->model = (struct model){ .containers = bench->containers,
+				       .containers_n = n,
+				       .nsid = bench->nsid,
+				       .cgroup_id = bench->cgroup_id,
+				       .networks = &bench->network,
+				       .networks_n = 1,
+				       .links = bench->links,
+				       .links_n = n + 1,
+				       .engine_level = 2,
+				       .in_sync = true };
 	return bench;
 }
 

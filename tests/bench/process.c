@@ -93,8 +93,8 @@ struct process_use process_use(pid_t pid)
 	fclose(file);
 	return (struct process_use){
 		.cpu_ns = cpu,
-		.switches = sum_of(pid, "status", "voluntary_ctxt_switches:",
-				   "nonvoluntary_ctxt_switches:"),
+		.switches = sum_of(pid, "status",
+				   "voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"),
 		.private_kib = sum_of(pid, "smaps_rollup", "Private_Dirty:", NULL),
 		.resident_kib = sum_of(pid, "status", "VmRSS:", NULL),
 		.peak_kib = sum_of(pid, "status", "VmHWM:", NULL),

@@ -17,6 +17,6 @@ struct process_use {
 	int64_t switches;    /* voluntary and involuntary */
 	int64_t private_kib; /* Private_Dirty: what nobody else could share, whoever runs beside it */
 	int64_t resident_kib;
-	int64_t peak_kib;    /* VmHWM */
+	int64_t peak_kib; /* VmHWM */
 };
 struct process_use process_use(pid_t pid);

@@ -28,8 +28,9 @@ static void commit(struct mnl_socket *nl, bool add, const char *name)
 	char bytes[1024] = { 0 }, key_name[IFNAMSIZ] = { 0 };
 	struct nlattr *list, *elem, *key;
 	size_t len = put_message(bytes, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC)->nlmsg_len;
-	struct nlmsghdr *nlh = put_message(bytes + len, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type),
-					   NLM_F_ACK | (add ? NLM_F_CREATE : 0), NFPROTO_BRIDGE);
+	struct nlmsghdr *nlh =
+		put_message(bytes + len, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type),
+			    NLM_F_ACK | (add ? NLM_F_CREATE : 0), NFPROTO_BRIDGE);
 
 	memcpy(key_name, name, strnlen(name, IFNAMSIZ - 1));
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, "reactor");
@@ -43,7 +44,8 @@ static void commit(struct mnl_socket *nl, bool add, const char *name)
 	mnl_attr_nest_end(nlh, list);
 	len += nlh->nlmsg_len;
 	len += put_message(bytes + len, NFNL_MSG_BATCH_END, 0, AF_UNSPEC)->nlmsg_len;
-	if (mnl_socket_sendto(nl, bytes, len) < 0 || mnl_socket_recvfrom(nl, bytes, sizeof(bytes)) < 0)
+	if (mnl_socket_sendto(nl, bytes, len) < 0 ||
+	    mnl_socket_recvfrom(nl, bytes, sizeof(bytes)) < 0)
 		die("reactor: %m");
 }
 
@@ -57,7 +59,8 @@ static int on_link(const struct nlmsghdr *nlh, void *data)
 
 	if (nlh->nlmsg_type != RTM_NEWLINK || info->ifi_family == AF_BRIDGE)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attr, nlh, sizeof(*info)) {
+	mnl_attr_for_each(attr, nlh, sizeof(*info))
+	{
 		if (mnl_attr_get_type(attr) == IFLA_IFNAME)
 			name = mnl_attr_get_str(attr);
 		if (mnl_attr_get_type(attr) == IFLA_MASTER)
@@ -73,7 +76,8 @@ static int on_link(const struct nlmsghdr *nlh, void *data)
 
 int main(void)
 {
-	struct mnl_socket *rt = mnl_socket_open(NETLINK_ROUTE), *nl = mnl_socket_open(NETLINK_NETFILTER);
+	struct mnl_socket *rt = mnl_socket_open(NETLINK_ROUTE),
+			  *nl = mnl_socket_open(NETLINK_NETFILTER);
 	char buffer[32768];
 	ssize_t len;
 

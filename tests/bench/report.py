@@ -35,6 +35,9 @@ class Results:
                 return median(values) if part == 0.5 else percentile(values, part)
         return None
 
+    def best(self, metric, variant, size):
+        return self.get(metric, variant, size, 0)
+
     def summary(self, key):
         values = self.samples[key]
         return {'metric': key[0], 'variant': key[1], 'size': key[2], 'unit': self.units[key[0]],
@@ -56,21 +59,23 @@ FLOWS = ('loopback', 'to_bridge', 'to_internet')
 WAYS = ('connections', 'trips')
 
 
+# What else the machine does only ever adds to a packet's time: goals compare the best rounds.
+
 def packet_flat(r):
-    return worst(ratio(r.get(f'packet.{f}.{w}', 'jobfence', 10000),
-                       r.get(f'packet.{f}.{w}', 'jobfence', 1))
+    return worst(ratio(r.best(f'packet.{f}.{w}', 'jobfence', 10000),
+                       r.best(f'packet.{f}.{w}', 'jobfence', 1))
                  for f in FLOWS for w in WAYS)
 
 
 def packet_share(r):
-    return worst((ratio(r.get(f'packet.{f}.connections', 'none', 1),
-                        r.get(f'packet.{f}.connections', 'jobfence', 1))
+    return worst((ratio(r.best(f'packet.{f}.connections', 'none', 1),
+                        r.best(f'packet.{f}.connections', 'jobfence', 1))
                   for f in ('loopback', 'to_bridge')), lowest=True)
 
 
 def extra(r, metric, variant, size):
     """What a variant adds to a packet that nobody filters; a twentieth of it is noise."""
-    of, none = r.get(metric, variant, size), r.get(metric, 'none', 1)
+    of, none = r.best(metric, variant, size), r.best(metric, 'none', 1)
     return None if of is None or none is None else max(of - none, none / 20)
 
 

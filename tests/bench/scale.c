@@ -148,9 +148,14 @@ int main(int argc, char **argv)
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0)
 		switch (o) {
-		case 'r': rounds = strtol(optarg, NULL, 10); break;
-		case 'l': leave = true; break;
-		default: exit(64);
+		case 'r':
+			rounds = strtol(optarg, NULL, 10);
+			break;
+		case 'l':
+			leave = true;
+			break;
+		default:
+			exit(64);
 		}
 	config_defaults(&config);
 	if (nft_open(&nft, &diag) < 0)

@@ -155,7 +155,8 @@ static void put_mounts(struct text *text, size_t i)
 {
 	put(text,
 	    "[{\"Type\":\"bind\",\"Source\":\"/root/.dstack/runners/bench-run-%zu-0-0\","
-	    "\"Destination\":\"/tmp/runner\",\"Mode\":\"\",\"RW\":true,\"Propagation\":\"rprivate\"},"
+	    "\"Destination\":\"/tmp/"
+	    "runner\",\"Mode\":\"\",\"RW\":true,\"Propagation\":\"rprivate\"},"
 	    "{\"Type\":\"bind\",\"Source\":\"/usr/local/bin/dstack-runner\",\"Destination\":"
 	    "\"/usr/local/bin/dstack-runner\",\"Mode\":\"\",\"RW\":true,\"Propagation\":"
 	    "\"rprivate\"}]",
@@ -221,30 +222,41 @@ static void put_inspected(struct text *text, const struct standin *s, size_t i)
 	char id[65];
 
 	standin_id(i, id);
-	put(text, "{\"Id\":\"%s\",\"Created\":\"2024-01-01T00:00:00.0Z\",\"Path\":\"/bin/bash\",", id);
+	put(text, "{\"Id\":\"%s\",\"Created\":\"2024-01-01T00:00:00.0Z\",\"Path\":\"/bin/bash\",",
+	    id);
 	put(text,
 	    "\"Args\":[\"-c\",\"runner\"],\"State\":{\"Status\":\"%s\",\"Running\":%s,\"Paused\":"
-	    "false,\"Restarting\":false,\"OOMKilled\":false,\"Dead\":false,\"Pid\":%d,\"ExitCode\":0,"
+	    "false,\"Restarting\":false,\"OOMKilled\":false,\"Dead\":false,\"Pid\":%d,\"ExitCode\":"
+	    "0,"
 	    "\"Error\":\"\",\"StartedAt\":\"2024-01-01T00:00:00.0Z\"},",
 	    s->running[i] ? "running" : "exited", s->running[i] ? "true" : "false",
 	    s->running[i] ? 4000000 + (int)i : 0);
-	put(text, "\"Image\":\"sha256:%064zx\",\"ResolvConfPath\":\"/var/lib/docker/containers/%s/"
-		  "resolv.conf\",\"Name\":\"/", i, id);
+	put(text,
+	    "\"Image\":\"sha256:%064zx\",\"ResolvConfPath\":\"/var/lib/docker/containers/%s/"
+	    "resolv.conf\",\"Name\":\"/",
+	    i, id);
 	put_name(text, s, i);
 	put(text,
-	    "\",\"RestartCount\":0,\"Driver\":\"overlay2\",\"Platform\":\"linux\",\"AppArmorProfile\":"
-	    "\"docker-default\",\"HostConfig\":{\"Binds\":null,\"ContainerIDFile\":\"\",\"LogConfig\":"
+	    "\",\"RestartCount\":0,\"Driver\":\"overlay2\",\"Platform\":\"linux\","
+	    "\"AppArmorProfile\":"
+	    "\"docker-default\",\"HostConfig\":{\"Binds\":null,\"ContainerIDFile\":\"\","
+	    "\"LogConfig\":"
 	    "{\"Type\":\"json-file\",\"Config\":{}},\"NetworkMode\":\"%s\",\"PortBindings\":{},"
-	    "\"RestartPolicy\":{\"Name\":\"no\",\"MaximumRetryCount\":0},\"CapAdd\":null,\"CapDrop\":"
-	    "null,\"CgroupnsMode\":\"private\",\"IpcMode\":\"private\",\"PidMode\":\"\",\"Privileged\":"
-	    "false,\"SecurityOpt\":null,\"UsernsMode\":\"\",\"ShmSize\":67108864,\"Runtime\":\"runc\","
+	    "\"RestartPolicy\":{\"Name\":\"no\",\"MaximumRetryCount\":0},\"CapAdd\":null,"
+	    "\"CapDrop\":"
+	    "null,\"CgroupnsMode\":\"private\",\"IpcMode\":\"private\",\"PidMode\":\"\","
+	    "\"Privileged\":"
+	    "false,\"SecurityOpt\":null,\"UsernsMode\":\"\",\"ShmSize\":67108864,\"Runtime\":"
+	    "\"runc\","
 	    "\"CpuShares\":0,\"Memory\":%d,\"NanoCpus\":%d,\"CgroupParent\":\"\",\"Devices\":[],"
 	    "\"DeviceCgroupRules\":null,\"MaskedPaths\":[\"/proc/kcore\"],\"ReadonlyPaths\":[]},",
 	    mode_of(s, i), is_host_job(s, i) ? 0 : 1 << 30, is_host_job(s, i) ? 0 : 1000000000);
 	put(text, "\"Mounts\":");
 	put_mounts(text, i);
-	put(text, ",\"Config\":{\"Hostname\":\"%.12s\",\"User\":\"\",\"Env\":[\"PATH=/usr/bin:/bin\"],"
-		  "\"Cmd\":[\"-c\",\"runner\"],\"Image\":\"dstackai/base:0.9\",\"Labels\":", id);
+	put(text,
+	    ",\"Config\":{\"Hostname\":\"%.12s\",\"User\":\"\",\"Env\":[\"PATH=/usr/bin:/bin\"],"
+	    "\"Cmd\":[\"-c\",\"runner\"],\"Image\":\"dstackai/base:0.9\",\"Labels\":",
+	    id);
 	put_labels(text, s, i);
 	put(text, "},\"NetworkSettings\":{\"Bridge\":\"\",\"SandboxID\":\"%064zx\",", i);
 	put_sandbox(text, s, i);
@@ -257,7 +269,8 @@ static void put_inspected(struct text *text, const struct standin *s, size_t i)
 static void put_network(struct text *text, bool whole, const struct standin *s)
 {
 	put(text, "{\"Name\":\"bridge\",\"Id\":\"%s\",", s->network_id);
-	put(text, "\"Driver\":\"bridge\",\"Scope\":\"local\",\"Options\":{\"com.docker.network.bridge.name\":\"docker0\"},"
+	put(text, "\"Driver\":\"bridge\",\"Scope\":\"local\",\"Options\":{\"com.docker.network."
+		  "bridge.name\":\"docker0\"},"
 		  "\"Labels\":{},\"Containers\":{");
 	for (size_t i = s->options.host_jobs, n = 0; whole && i < s->options.containers; i++) {
 		char id[65];
@@ -355,13 +368,16 @@ static bool put_container(struct text *text, const struct standin *s, const char
 static bool answer_body(struct text *text, const struct standin *s, const char *path)
 {
 	if (!strncmp(path, "/version", 8))
-		put(text, "{\"Version\":\"20.10.24\",\"ApiVersion\":\"1.41\",\"MinAPIVersion\":\"1.12\","
+		put(text, "{\"Version\":\"20.10.24\",\"ApiVersion\":\"1.41\",\"MinAPIVersion\":\"1."
+			  "12\","
 			  "\"Os\":\"linux\",\"Arch\":\"amd64\"}");
 	else if (!strncmp(path, "/_ping", 6))
 		put(text, "OK");
 	else if (!strncmp(path, "/info", 5))
-		put(text, "{\"ServerVersion\":\"20.10.24\",\"CgroupDriver\":\"cgroupfs\",\"CgroupVersion\":"
-			  "\"1\",\"LiveRestoreEnabled\":false,\"SecurityOptions\":[\"name=seccomp\"]}");
+		put(text, "{\"ServerVersion\":\"20.10.24\",\"CgroupDriver\":\"cgroupfs\","
+			  "\"CgroupVersion\":"
+			  "\"1\",\"LiveRestoreEnabled\":false,\"SecurityOptions\":[\"name="
+			  "seccomp\"]}");
 	else if (!strncmp(path, "/containers/json", 16)) {
 		const char *only = strstr(path, "%5B%22");
 
@@ -435,14 +451,16 @@ static void answer(struct standin *s, struct connection *c, char *path)
 	if (!strncmp(path, "/events", 7)) {
 		c->stream = true;
 		n = snprintf(head, sizeof(head),
-			     "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Type: application/json"
+			     "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Type: "
+			     "application/json"
 			     "\r\nTransfer-Encoding: chunked\r\n\r\n");
 	} else {
 		if (!s->times.questions++)
 			s->times.first_question = s->last_active;
 		known = answer_body(&body, s, path);
 		n = snprintf(head, sizeof(head),
-			     "HTTP/1.1 %s\r\nApi-Version: 1.41\r\nContent-Type: application/json\r\n"
+			     "HTTP/1.1 %s\r\nApi-Version: 1.41\r\nContent-Type: "
+			     "application/json\r\n"
 			     "Ostype: linux\r\nContent-Length: %zu\r\n\r\n",
 			     known ? "200 OK" : "404 Not Found", body.len);
 	}
@@ -590,11 +608,14 @@ int64_t standin_event(struct standin *s, const char *action, size_t i)
 	int n;
 
 	standin_id(i, id);
-	put(&line, "{\"status\":\"%s\",\"id\":\"%s\",\"from\":\"dstackai/base:0.9\",\"Type\":"
-		   "\"container\",\"Action\":\"%s\",\"Actor\":{\"ID\":\"%s\",\"Attributes\":{"
-		   "\"image\":\"dstackai/base:0.9\",\"name\":\"", action, id, action, id);
+	put(&line,
+	    "{\"status\":\"%s\",\"id\":\"%s\",\"from\":\"dstackai/base:0.9\",\"Type\":"
+	    "\"container\",\"Action\":\"%s\",\"Actor\":{\"ID\":\"%s\",\"Attributes\":{"
+	    "\"image\":\"dstackai/base:0.9\",\"name\":\"",
+	    action, id, action, id);
 	put_name(&line, s, i);
-	put(&line, "\"}},\"scope\":\"local\",\"time\":1700000000,\"timeNano\":1700000000000000000}\n");
+	put(&line, "\"}},\"scope\":\"local\",\"time\":1700000000,\"timeNano\":1700000000000000000}"
+		   "\n");
 	n = snprintf(head, sizeof(head), "%zx\r\n", line.len);
 	put(&line, "\r\n");
 	s->times = (struct standin_times){ 0 };

@@ -220,8 +220,9 @@ static void repeat(const char *what, double seconds, const union address *addres
 {
 	bool packets = !strcmp(what, "packets"), trips = !strcmp(what, "trips");
 	bool stream = !strcmp(what, "stream"), syns = !strcmp(what, "syns");
-	int fd = packets ? socket(address->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0)
-			 : trips || stream ? dial(address, len) : -1;
+	int fd = packets           ? socket(address->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0)
+		 : trips || stream ? dial(address, len)
+				   : -1;
 	int64_t begun = now_ns(), end = begun + (int64_t)(seconds * 1e9), now;
 	size_t n = 0, slices_n = 0;
 
