@@ -19,15 +19,17 @@ packet_host() {
 		inet_exec "$HOST_DIR/traffic" serve "$INET4:$PACKET_PORT"
 }
 
+packet_ask() { curl -sS --unix-socket "$HOST_DIR/docker.sock" "http://docker/v1.41/$1"; }
+
 # What the engine says of the real ones, for the stand-in: $HOST_DIR/captured
 packet_capture() {
-	local api="curl -sS --unix-socket $HOST_DIR/docker.sock http://docker/v1.41" id
+	local id
 
 	mkdir -p "$HOST_DIR/captured"
-	$api/containers/json?all=1 >"$HOST_DIR/captured/list.json" || return 1
+	packet_ask 'containers/json?all=1' >"$HOST_DIR/captured/list.json" || return 1
 	docker_h network inspect -f '{{.Id}}' bridge >"$HOST_DIR/captured/network-id" || return 1
 	for id in "$(container_id alpha)" "$(container_id gamma)"; do
-		$api/containers/"$id"/json >"$HOST_DIR/captured/$id.json" || return 1
+		packet_ask "containers/$id/json" >"$HOST_DIR/captured/$id.json" || return 1
 	done
 }
 
