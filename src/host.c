@@ -224,7 +224,8 @@ static int fill_containers(struct host *host, struct model *model)
 			cgroup_id[i] = container_cgroup(&model->cgroups, c);
 		if (c->sandbox_key && c->endpoints_n > 0 && c->network_kind != NETWORK_KIND_HOST)
 			nsid[i] = link_watch_nsid(host->links, c->sandbox_key);
-		early |= !c->sandbox_key && c->endpoints_n > 0;
+		early |= !c->sandbox_key && c->endpoints_n > 0 &&
+			 mac_addr_is_set(&c->endpoints[0].mac);
 	}
 	/* between `network connect` and the start only the peer's MAC tells whose port it is */
 	if (early)

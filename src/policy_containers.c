@@ -37,7 +37,8 @@ int policy_collect_job_addrs(struct policy *policy)
 	for (size_t i = 0; i < model->containers_n; i++) {
 		const struct container *c = &model->containers[i];
 
-		if (!container_is_live(c) || !is_job_side(policy, i))
+		if ((!container_is_live(c) && c->state != CONTAINER_CREATED) ||
+		    !is_job_side(policy, i))
 			continue;
 		for (size_t j = 0; j < c->endpoints_n; j++) {
 			policy->job_addrs[policy->job_addrs_n++] = c->endpoints[j].ip4;
@@ -288,7 +289,8 @@ int policy_add_container(struct policy *policy, size_t i)
 
 	if (r >= 0)
 		r = add_endpoints(policy, i, comment);
-	if (r >= 0)
+	/* a created container publishes nothing yet, and may never */
+	if (r >= 0 && container_is_live(&policy->model->containers[i]))
 		r = add_ports(policy, i, comment);
 	if (r >= 0 &&
 	    (verdict->placement == PLACEMENT_HOST || verdict->placement == PLACEMENT_UNKNOWN))

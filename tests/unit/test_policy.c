@@ -247,6 +247,16 @@ static void bystander_without_port_opens_nothing(void **state)
 	assert_b_closed(f);
 }
 
+static void publish(struct fixture *f, size_t i, const char *ip, uint16_t port)
+{
+	struct port_binding *binding = &f->ports[i][f->containers[i].ports_n++];
+
+	*binding = (struct port_binding){ .l4proto = IPPROTO_TCP, .host_port = port,
+					  .container_port = 10999 };
+	assert_int_equal(ip_addr_parse(ip, &binding->host_ip), 0);
+	f->containers[i].ports = f->ports[i];
+}
+
 static void early_bystander_opens_by_mac(void **state)
 {
 	struct fixture *f = *state;
@@ -261,6 +271,30 @@ static void early_bystander_opens_by_mac(void **state)
 	/* and no port with it is none */
 	f->links[4].peer_mac = f->links[5].peer_mac = f->endpoints[0].mac;
 	assert_b_closed(f);
+}
+
+static void created_bystander_opens_with_its_port(void **state)
+{
+	struct fixture *f = *state;
+
+	f->containers[1].state = CONTAINER_CREATED;
+	f->containers[1].sandbox_key = NULL;
+	f->nsid[1] = -1;
+	publish(f, 1, "0.0.0.0", 9090);
+	build(f);
+	assert_set(f, SET_BYSTANDER_PORTS, "\"vethb\", \"vethc\"");
+	assert_set(f, SET_BYSTANDERS4, "172.17.0.3, 172.17.0.4");
+	/* what it will publish is not its own yet */
+	assert_set(f, SET_BYSTANDER_PUBLISHED, "");
+	/* never started: no port, no address */
+	f->links[5].peer_mac = (struct mac_addr){ 0 };
+	assert_b_closed(f);
+	/* a job that is about to start keeps its address */
+	f->containers[0].state = CONTAINER_CREATED;
+	f->endpoints[2].ip4 = f->endpoints[0].ip4;
+	build(f);
+	assert_set(f, SET_BYSTANDERS4, "");
+	assert_set(f, SET_JOB_PORTS, "\"vetha\"");
 }
 
 static void namespace_shared_with_a_job_is_a_jobs(void **state)
@@ -290,8 +324,8 @@ static void address_of_a_job_is_no_bystanders(void **state)
 
 static void stopped_containers_add_nothing(void **state)
 {
-	static const enum container_state states[] = { CONTAINER_CREATED, CONTAINER_EXITED,
-						       CONTAINER_DEAD, CONTAINER_REMOVING };
+	static const enum container_state states[] = { CONTAINER_EXITED, CONTAINER_DEAD,
+						       CONTAINER_REMOVING };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
@@ -303,16 +337,6 @@ static void stopped_containers_add_nothing(void **state)
 		assert_set(f, SET_JOB_PORTS, "");
 		assert_set(f, SET_JOBS4, "");
 	}
-}
-
-static void publish(struct fixture *f, size_t i, const char *ip, uint16_t port)
-{
-	struct port_binding *binding = &f->ports[i][f->containers[i].ports_n++];
-
-	*binding = (struct port_binding){ .l4proto = IPPROTO_TCP, .host_port = port,
-					  .container_port = 10999 };
-	assert_int_equal(ip_addr_parse(ip, &binding->host_ip), 0);
-	f->containers[i].ports = f->ports[i];
 }
 
 static void published_ports_are_reserved(void **state)
@@ -573,6 +597,7 @@ int main(void)
 		TEST(bystanders_open_by_their_port),
 		TEST(bystander_without_port_opens_nothing),
 		TEST(early_bystander_opens_by_mac),
+		TEST(created_bystander_opens_with_its_port),
 		TEST(namespace_shared_with_a_job_is_a_jobs),
 		TEST(address_of_a_job_is_no_bystanders),
 		TEST(stopped_containers_add_nothing),
