@@ -41,7 +41,6 @@ static const struct field_spec fields[F_MAX] = {
 	[F_ETHER_TYPE] = { "ether type", FROM_LINK, 0, 12, 2, 0, true },
 	[F_ARP_SADDR_ETHER] = { "arp saddr ether", FROM_NETWORK, 0, 8, 6, 0, true },
 	[F_ARP_SADDR_IP] = { "arp saddr ip", FROM_NETWORK, 0, 14, 4, 0, true },
-	[F_ARP_OPERATION] = { "arp operation", FROM_NETWORK, 0, 6, 2, 0, true },
 };
 
 const struct field_spec *field_spec(enum field field)

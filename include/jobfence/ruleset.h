@@ -152,7 +152,6 @@ enum field {
 	F_ETHER_TYPE,
 	F_ARP_SADDR_ETHER,
 	F_ARP_SADDR_IP,
-	F_ARP_OPERATION,
 	F_MAX,
 };
 
