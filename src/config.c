@@ -49,6 +49,9 @@ void config_defaults(struct config *ret_config)
 		.mark_bystander = 0x08000000,
 		.mark_container = 0x10000000,
 		.mark_host = 0x20000000,
+		.egress_bridge = EGRESS_INTERNET,
+		.egress_host = EGRESS_ANY,
+		.metadata_host = true,
 	};
 	for (enum config_port port = 0; port < CONFIG_PORTS_N; port++)
 		*port_field(&ret_config->ports, port) = port_kinds[port].standard;

@@ -15,6 +15,17 @@ struct mac_addr {
 	uint8_t bytes[6]; /* all zero: no address */
 };
 
+/* An address and a TCP or UDP port, host byte order. */
+struct sock_addr {
+	struct ip_addr ip;
+	uint16_t port;
+};
+
+/* All addresses from first to last, both included, of one family. */
+struct net_range {
+	struct ip_addr first, last;
+};
+
 #define IP_ADDR_TEXT_MAX 46
 #define MAC_ADDR_TEXT_MAX 18
 

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "jobfence/addr.h"
 #include "jobfence/diag.h"
 #include "jobfence/mode.h"
 
@@ -18,6 +19,8 @@
 #define CONFIG_SHIM_ENV_DEFAULT "/root/.dstack/shim.env"
 #define CONFIG_DOCKER_DEFAULT "unix:///var/run/docker.sock"
 #define CONFIG_BRIDGES_MAX 32
+#define CONFIG_ENTRIES_MAX 256
+#define CONFIG_ADDRESSES_MAX 32
 
 /* EX_CONFIG of sysexits.h: the exit code for a refused mode or configuration. */
 #define EXIT_CONFIG 78
@@ -41,6 +44,44 @@ struct reserved_ports {
 	uint16_t runner_ssh; /* DSTACK_RUNNER_SSH_PORT, 10022 */
 };
 
+/* What may be reached beyond the host. */
+enum egress {
+	EGRESS_INTERNET, /* all but what is internal */
+	EGRESS_ANY,
+	EGRESS_NONE,
+};
+
+/* One entry of allow, deny or peers. */
+struct net_entry {
+	struct ip_addr first, last;     /* one family; both included */
+	uint8_t l4proto;                /* IPPROTO_TCP, _UDP or _SCTP; 0: every protocol */
+	uint16_t port_first, port_last; /* host byte order; 0 to 65535: every port */
+};
+
+/* In the order of the file; may overlap. */
+struct net_entries {
+	struct net_entry entry[CONFIG_ENTRIES_MAX];
+	size_t n;
+};
+
+enum config_source {
+	CONFIG_SOURCE_AUTO, /* found at run time: see struct model */
+	CONFIG_SOURCE_NONE,
+	CONFIG_SOURCE_LIST, /* what the configuration names, and nothing else */
+};
+
+struct config_resolvers {
+	enum config_source source;
+	struct ip_addr addr[CONFIG_ADDRESSES_MAX];
+	size_t n;
+};
+
+struct config_proxies {
+	enum config_source source;
+	struct sock_addr addr[CONFIG_ADDRESSES_MAX];
+	size_t n;
+};
+
 struct config {
 	enum network_mode mode;
 	enum violation_policy on_violation;
@@ -60,6 +101,16 @@ struct config {
 	uint32_t mark_bystander; /* packet mark, 0x08000000 */
 	uint32_t mark_container; /* conntrack mark, 0x10000000 */
 	uint32_t mark_host;      /* conntrack mark, 0x20000000 */
+
+	enum egress egress_bridge; /* of bridge jobs: internet */
+	enum egress egress_host;   /* of host jobs: any, or internet */
+	struct net_entries allow;  /* for bridge jobs, although internal */
+	struct net_entries deny;   /* for bridge jobs; wins over allow, resolvers and proxies */
+	struct net_entries peers;  /* for host jobs, although egress_host is internet */
+	bool metadata_bridge;      /* true: the cloud's metadata is open to bridge jobs; false */
+	bool metadata_host;        /* the same for host jobs; true */
+	struct config_resolvers resolvers; /* the model's are what counts */
+	struct config_proxies proxies;     /* the model's are what counts */
 };
 
 /* Where the mode and the ports came from, for the log and for reload. Fixed strings or paths. */

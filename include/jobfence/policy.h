@@ -24,8 +24,15 @@ struct model {
 	struct cgroup_view cgroups;
 	uint64_t engine_cgroup_id; /* 0 unknown */
 	uint32_t engine_level;     /* its level; 2 while unknown */
-	bool bridge_meta;          /* the kernel has `meta ibrname` */
-	bool in_sync;              /* the engine has told all; else what is in the kernel stays */
+	/* Networks that the host is attached to, but those of guarded bridges and of loopback. */
+	const struct net_range *attached;
+	size_t attached_n;
+	const struct ip_addr *resolvers; /* what jobs may ask on port 53: configured or found */
+	size_t resolvers_n;
+	const struct sock_addr *proxies; /* configured or found */
+	size_t proxies_n;
+	bool bridge_meta; /* the kernel has `meta ibrname` */
+	bool in_sync;     /* the engine has told all; else what is in the kernel stays */
 };
 
 /* The numbers that the fixed rules depend on. */
