@@ -92,6 +92,20 @@ bool ip_addr_is_loopback(const struct ip_addr *addr)
 	       memcmp(addr->bytes, &in6addr_loopback, sizeof(addr->bytes)) == 0;
 }
 
+bool ip_addr_is_multicast(const struct ip_addr *addr)
+{
+	if (addr->family == AF_INET)
+		return (addr->bytes[0] & 0xf0) == 0xe0;
+	return addr->family == AF_INET6 && addr->bytes[0] == 0xff;
+}
+
+bool ip_addr_is_mapped(const struct ip_addr *addr)
+{
+	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+	return addr->family == AF_INET6 && memcmp(addr->bytes, prefix, sizeof(prefix)) == 0;
+}
+
 bool mac_addr_is_set(const struct mac_addr *mac)
 {
 	static const struct mac_addr unset;
@@ -121,4 +135,73 @@ struct ip_addr mac_addr_link_local(const struct mac_addr *mac)
 		.bytes = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, b[0] ^ 0x02, b[1], b[2], 0xff, 0xfe, b[3],
 			   b[4], b[5] },
 	};
+}
+
+int sock_addr_cmp(const struct sock_addr *a, const struct sock_addr *b)
+{
+	int cmp = ip_addr_cmp(&a->ip, &b->ip);
+
+	return cmp ? cmp : (int)a->port - (int)b->port;
+}
+
+const char *sock_addr_text(const struct sock_addr *addr, char text[static SOCK_ADDR_TEXT_MAX])
+{
+	char ip[IP_ADDR_TEXT_MAX];
+	bool brackets = addr->ip.family == AF_INET6;
+
+	snprintf(text, SOCK_ADDR_TEXT_MAX, "%s%s%s:%u", brackets ? "[" : "",
+		 ip_addr_text(&addr->ip, ip), brackets ? "]" : "", addr->port);
+	return text;
+}
+
+static unsigned int family_bits(const struct ip_addr *addr)
+{
+	return addr->family == AF_INET ? 32 : addr->family == AF_INET6 ? 128 : 0;
+}
+
+struct net_range ip_addr_network(const struct ip_addr *addr, unsigned int prefix)
+{
+	struct net_range range = { *addr, *addr };
+
+	for (unsigned int bit = prefix; bit < family_bits(addr); bit++) {
+		uint8_t mask = (uint8_t)(0x80 >> bit % 8);
+
+		range.first.bytes[bit / 8] &= (uint8_t)~mask;
+		range.last.bytes[bit / 8] |= mask;
+	}
+	return range;
+}
+
+bool net_range_has(const struct net_range *range, const struct ip_addr *addr)
+{
+	return ip_addr_is_set(addr) && ip_addr_cmp(&range->first, addr) <= 0 &&
+	       ip_addr_cmp(addr, &range->last) <= 0;
+}
+
+int net_range_cmp(const struct net_range *a, const struct net_range *b)
+{
+	int cmp = ip_addr_cmp(&a->first, &b->first);
+
+	return cmp ? cmp : ip_addr_cmp(&a->last, &b->last);
+}
+
+const char *net_range_text(const struct net_range *range, char text[static NET_RANGE_TEXT_MAX])
+{
+	char first[IP_ADDR_TEXT_MAX], last[IP_ADDR_TEXT_MAX];
+
+	ip_addr_text(&range->first, first);
+	ip_addr_text(&range->last, last);
+	for (unsigned int prefix = 0; prefix < family_bits(&range->first); prefix++) {
+		struct net_range network = ip_addr_network(&range->first, prefix);
+
+		if (net_range_cmp(&network, range) != 0)
+			continue;
+		snprintf(text, NET_RANGE_TEXT_MAX, "%s/%u", first, prefix);
+		return text;
+	}
+	if (ip_addr_cmp(&range->first, &range->last) == 0)
+		snprintf(text, NET_RANGE_TEXT_MAX, "%s", first);
+	else
+		snprintf(text, NET_RANGE_TEXT_MAX, "%s-%s", first, last);
+	return text;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What config.c, config_keys.c and config_files.c share. */
+/* What the files config*.c share. */
 #pragma once
 
 #include "jobfence/config.h"
@@ -19,7 +19,7 @@ enum config_mark {
 	CONFIG_MARKS_N,
 };
 
-#define CONFIG_KEYS_MAX 24
+#define CONFIG_KEYS_MAX 48
 
 /* A configuration while it is being read; becomes the caller's only when all of it is good. */
 struct config_draft {
@@ -28,7 +28,9 @@ struct config_draft {
 	uint32_t marks[CONFIG_MARKS_N];
 	char environment_file[256];
 	char shim_env[256];
-	int lines[CONFIG_KEYS_MAX]; /* where each key stands in the file; 0: nowhere */
+	char why[192]; /* what is wrong with a value, where that is no fixed sentence */
+	bool resolvers_named, proxies_named; /* a line before has the key */
+	int lines[CONFIG_KEYS_MAX];          /* where each key stands in the file; 0: nowhere */
 };
 
 /* config_keys.c */
@@ -47,6 +49,19 @@ int config_parse_port(const char *text, uint16_t *ret_port);
 
 /* "unix:///run/docker.sock" → "/run/docker.sock". Returns 0, or -EINVAL with a fixed sentence. */
 int config_docker_path(const char *value, char *ret_path, size_t size, const char **ret_why);
+
+/*
+ * config_egress.c: the values of [egress] and [metadata]. The first argument of those that take a
+ * list is the draft. Returns 0, or -EINVAL and perhaps another sentence than the key's.
+ */
+int config_set_egress(void *field, const char *value, const char **ret_why);
+int config_set_egress_host(void *field, const char *value, const char **ret_why);
+int config_set_metadata(void *field, const char *value, const char **ret_why);
+int config_set_allow(void *draft, const char *value, const char **ret_why);
+int config_set_deny(void *draft, const char *value, const char **ret_why);
+int config_set_peers(void *draft, const char *value, const char **ret_why);
+int config_set_resolvers(void *draft, const char *value, const char **ret_why);
+int config_set_proxies(void *draft, const char *value, const char **ret_why);
 
 /* config_files.c */
 

@@ -27,6 +27,10 @@ struct key {
 	const char *right;
 };
 
+/* Instead of what is right: the key may stand on several lines, each adds, and its setter has the
+ * sentences, which name the entry; the rest of the line is no news, and may be a password. */
+static const char adds[] = "";
+
 /* Digits of @base only; no sign, no blank. Returns 0, or -EINVAL, also above @max. */
 static int parse_number(const char *text, unsigned int base, uint32_t max, uint32_t *ret_number)
 {
@@ -255,6 +259,7 @@ static int set_cgroup(void *field, const char *value, const char **ret_why)
 #define RIGHT_PATH "must be an absolute path shorter than 256 bytes"
 #define RIGHT_MARK "must be a number with exactly one bit set, such as "
 #define RIGHT_CGROUP "must be a path below the cgroup root without \"..\", such as "
+#define RIGHT_METADATA "must be deny or allow"
 
 static const struct key keys[] = {
 	{ "jobs", "on_violation", set_violation, FIELD(config.on_violation),
@@ -278,6 +283,18 @@ static const struct key keys[] = {
 	{ "marks", "container", set_ct_mark, FIELD(marks[CONFIG_MARK_CONTAINER]),
 	  RIGHT_MARK "0x10000000" },
 	{ "marks", "host", set_ct_mark, FIELD(marks[CONFIG_MARK_HOST]), RIGHT_MARK "0x20000000" },
+	{ "egress", "bridge", config_set_egress, FIELD(config.egress_bridge),
+	  "must be internet, any or none" },
+	{ "egress", "host", config_set_egress_host, FIELD(config.egress_host),
+	  "must be any or internet" },
+	{ "egress", "allow", config_set_allow, 0, adds },
+	{ "egress", "deny", config_set_deny, 0, adds },
+	{ "egress", "peers", config_set_peers, 0, adds },
+	{ "egress", "resolvers", config_set_resolvers, 0, adds },
+	{ "egress", "proxies", config_set_proxies, 0, adds },
+	{ "metadata", "bridge", config_set_metadata, FIELD(config.metadata_bridge),
+	  RIGHT_METADATA },
+	{ "metadata", "host", config_set_metadata, FIELD(config.metadata_host), RIGHT_METADATA },
 };
 _Static_assert(ARRAY_SIZE(keys) <= CONFIG_KEYS_MAX, "struct config_draft has a line for each key");
 
@@ -365,14 +382,17 @@ static int set_key(struct reading *reading, const char *section, const char *nam
 	if (!key)
 		return refuse_unknown(reading, section, name);
 	line = &reading->draft->lines[key - keys];
-	if (*line)
+	if (*line && key->right != adds)
 		return diag_set(reading->diag, -EINVAL,
 				"%s:%d: [%s] %s is already set on line %d; keep one of them",
 				reading->path, reading->line, section, name, *line);
-	*line = reading->line;
+	*line = *line ?: reading->line;
 	why = key->right;
 	if (key->set((char *)reading->draft + key->offset, value, &why) == 0)
 		return 0;
+	if (key->right == adds)
+		return diag_set(reading->diag, -EINVAL, "%s:%d: [%s] %s: %s", reading->path,
+				reading->line, section, name, why);
 	return diag_set(reading->diag, -EINVAL, "%s:%d: [%s] %s = \"%s\": %s", reading->path,
 			reading->line, section, name, text_safe(value, safe, sizeof(safe)), why);
 }

@@ -28,6 +28,8 @@ struct net_range {
 
 #define IP_ADDR_TEXT_MAX 46
 #define MAC_ADDR_TEXT_MAX 18
+#define SOCK_ADDR_TEXT_MAX (IP_ADDR_TEXT_MAX + 8)
+#define NET_RANGE_TEXT_MAX (2 * IP_ADDR_TEXT_MAX)
 
 /* Parses "10.0.0.1" or "fd00::1" (no zone, no prefix). Returns 0 or -EINVAL; untouched on error. */
 int ip_addr_parse(const char *text, struct ip_addr *ret_addr);
@@ -41,9 +43,22 @@ const char *mac_addr_text(const struct mac_addr *mac, char text[static MAC_ADDR_
 bool ip_addr_is_set(const struct ip_addr *addr);
 bool ip_addr_is_any(const struct ip_addr *addr); /* 0.0.0.0 or :: */
 bool ip_addr_is_loopback(const struct ip_addr *addr);
+bool ip_addr_is_multicast(const struct ip_addr *addr);
+bool ip_addr_is_mapped(const struct ip_addr *addr); /* ::ffff:0:0/96 */
 bool mac_addr_is_set(const struct mac_addr *mac);
 int ip_addr_cmp(const struct ip_addr *a, const struct ip_addr *b);
 int mac_addr_cmp(const struct mac_addr *a, const struct mac_addr *b);
 
 /* The link-local address that the kernel derives from @mac (RFC 4291, modified EUI-64). */
 struct ip_addr mac_addr_link_local(const struct mac_addr *mac);
+
+int sock_addr_cmp(const struct sock_addr *a, const struct sock_addr *b);
+/* "10.0.0.1:3128", "[fd00::1]:3128" */
+const char *sock_addr_text(const struct sock_addr *addr, char text[static SOCK_ADDR_TEXT_MAX]);
+
+/* The network of @addr; a @prefix beyond the family's length counts as that length. */
+struct net_range ip_addr_network(const struct ip_addr *addr, unsigned int prefix);
+bool net_range_has(const struct net_range *range, const struct ip_addr *addr);
+int net_range_cmp(const struct net_range *a, const struct net_range *b);
+/* "10.0.0.0/8", "10.0.0.1" for one address, "10.0.0.1-10.0.0.9" for what is no network. */
+const char *net_range_text(const struct net_range *range, char text[static NET_RANGE_TEXT_MAX]);

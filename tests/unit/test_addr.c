@@ -171,12 +171,61 @@ static void test_link_local(void **state)
 	}
 }
 
+static void test_networks(void **state)
+{
+	static const struct {
+		const char *addr;
+		unsigned int prefix;
+		const char *text, *inside, *outside;
+	} cases[] = {
+		{ "10.77.3.9", 16, "10.77.0.0/16", "10.77.255.255", "10.78.0.0" },
+		{ "10.77.3.9", 23, "10.77.2.0/23", "10.77.2.0", "10.77.4.0" },
+		{ "10.77.3.9", 31, "10.77.3.8/31", "10.77.3.9", "10.77.3.10" },
+		{ "10.77.3.9", 32, "10.77.3.9", "10.77.3.9", "10.77.3.8" },
+		{ "10.77.3.9", 99, "10.77.3.9", "10.77.3.9", "10.77.3.10" },
+		{ "10.77.3.9", 0, "0.0.0.0/0", "255.255.255.255", "::" },
+		{ "fd77::1:2", 64, "fd77::/64", "fd77::ffff:ffff:ffff:ffff", "fd77:0:0:1::" },
+		{ "fd77::1:2", 128, "fd77::1:2", "fd77::1:2", "fd77::1:1" },
+		{ "fd77::1", 0, "::/0", "::", "0.0.0.0" },
+		{ "fd77:80::1", 9, "fd00::/9", "fd7f:ffff::", "fd80::" },
+	};
+	char text[NET_RANGE_TEXT_MAX];
+	struct net_range range = { ip("10.0.0.1"), ip("10.0.0.9") };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct ip_addr addr = ip(cases[i].addr), inside = ip(cases[i].inside),
+			       outside = ip(cases[i].outside);
+		struct net_range network = ip_addr_network(&addr, cases[i].prefix);
+
+		assert_string_equal(net_range_text(&network, text), cases[i].text);
+		assert_true(net_range_has(&network, &addr));
+		assert_true(net_range_has(&network, &inside));
+		assert_false(net_range_has(&network, &outside));
+	}
+	assert_string_equal(net_range_text(&range, text), "10.0.0.1-10.0.0.9");
+}
+
+static void test_multicast_and_mapped(void **state)
+{
+	struct ip_addr first = ip("224.0.0.0"), last = ip("239.255.255.255"), v6 = ip("ff02::1"),
+		       below = ip("223.255.255.255"), above = ip("240.0.0.0"), ula = ip("fd00::1"),
+		       mapped = ip("::ffff:1.2.3.4"), near = ip("::fffe:1.2.3.4"), unset = { 0 };
+
+	assert_true(ip_addr_is_multicast(&first) && ip_addr_is_multicast(&last));
+	assert_true(ip_addr_is_multicast(&v6));
+	assert_false(ip_addr_is_multicast(&below) || ip_addr_is_multicast(&above));
+	assert_false(ip_addr_is_multicast(&ula) || ip_addr_is_multicast(&unset));
+	assert_true(ip_addr_is_mapped(&mapped));
+	assert_false(ip_addr_is_mapped(&near) || ip_addr_is_mapped(&first));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ip_round_trip), cmocka_unit_test(test_ip_refused),
 		cmocka_unit_test(test_ip_is),         cmocka_unit_test(test_order),
 		cmocka_unit_test(test_mac),           cmocka_unit_test(test_link_local),
+		cmocka_unit_test(test_networks),      cmocka_unit_test(test_multicast_and_mapped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,6 +149,13 @@ static void assert_equals_defaults(const struct config *config)
 	assert_int_equal(config->mark_bystander, defaults.mark_bystander);
 	assert_int_equal(config->mark_container, defaults.mark_container);
 	assert_int_equal(config->mark_host, defaults.mark_host);
+	assert_int_equal(config->egress_bridge, defaults.egress_bridge);
+	assert_int_equal(config->egress_host, defaults.egress_host);
+	assert_int_equal(config->allow.n + config->deny.n + config->peers.n, 0);
+	assert_int_equal(config->metadata_bridge, defaults.metadata_bridge);
+	assert_int_equal(config->metadata_host, defaults.metadata_host);
+	assert_int_equal(config->resolvers.source, defaults.resolvers.source);
+	assert_int_equal(config->proxies.source, defaults.proxies.source);
 }
 
 static void test_defaults(void **state)
@@ -248,10 +255,10 @@ static size_t uncomment_example(char *out, size_t size)
 static void test_example_is_the_defaults(void **state)
 {
 	struct loaded loaded;
-	char text[8192];
+	char text[16384];
 	size_t keys_n = uncomment_example(text, sizeof(text));
 
-	assert_int_equal(keys_n, 15);
+	assert_int_equal(keys_n, 24);
 	write_file(conf_path, text);
 	loaded = load_good((struct config_sources){ 0 });
 	assert_equals_defaults(&loaded.config);
@@ -260,14 +267,14 @@ static void test_example_is_the_defaults(void **state)
 /* What the messages list is all that exists; each of it stands in the example, in its section. */
 static void test_example_has_every_key(void **state)
 {
-	static const char *const sections[] = { "jobs",   "environment", "ports",
-						"docker", "cgroup",      "marks" };
+	static const char *const sections[] = { "jobs",   "environment", "ports",  "docker",
+						"cgroup", "marks",       "egress", "metadata" };
 	size_t listed_n = 0;
-	char text[8192];
+	char text[16384];
 
 	uncomment_example(text, sizeof(text));
 	assert_refused("[x]\nx = 1\n", "sections are jobs, environment, ports, docker, cgroup, "
-				       "marks");
+				       "marks, egress, metadata");
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
 		char conf[64], names[128], *start, *end, *rest;
 		struct loaded loaded;
@@ -295,7 +302,7 @@ static void test_example_has_every_key(void **state)
 			listed_n++;
 		}
 	}
-	assert_int_equal(listed_n, 15);
+	assert_int_equal(listed_n, 24);
 }
 
 static void test_every_key_counts(void **state)
