@@ -19,13 +19,20 @@ enum config_mark {
 	CONFIG_MARKS_N,
 };
 
-#define CONFIG_KEYS_MAX 48
+#define CONFIG_KEYS_MAX 96
+
+enum config_enforce {
+	CONFIG_ENFORCE_UNSET,
+	CONFIG_ENFORCE,
+	CONFIG_AUDIT,
+};
 
 /* A configuration while it is being read; becomes the caller's only when all of it is good. */
 struct config_draft {
 	struct config config;
 	uint16_t ports[CONFIG_PORTS_N]; /* 0: not configured; merged into config by config.c */
 	uint32_t marks[CONFIG_MARKS_N];
+	enum config_enforce enforce[GROUP_MAX + 1]; /* by enum rule_group; the last: default */
 	char environment_file[256];
 	char shim_env[256];
 	char why[192]; /* what is wrong with a value, where that is no fixed sentence */
@@ -62,6 +69,13 @@ int config_set_deny(void *draft, const char *value, const char **ret_why);
 int config_set_peers(void *draft, const char *value, const char **ret_why);
 int config_set_resolvers(void *draft, const char *value, const char **ret_why);
 int config_set_proxies(void *draft, const char *value, const char **ret_why);
+
+/* config_overrides.c: the values of [enforce] */
+
+int config_set_enforce(void *field, const char *value, const char **ret_why);
+int config_set_yes(void *field, const char *value, const char **ret_why);
+/* Once all keys are read: which groups are audited. */
+void config_merge_enforce(struct config_draft *draft);
 
 /* config_files.c */
 

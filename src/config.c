@@ -52,6 +52,7 @@ void config_defaults(struct config *ret_config)
 		.egress_bridge = EGRESS_INTERNET,
 		.egress_host = EGRESS_ANY,
 		.metadata_host = true,
+		.audit_log = true,
 	};
 	for (enum config_port port = 0; port < CONFIG_PORTS_N; port++)
 		*port_field(&ret_config->ports, port) = port_kinds[port].standard;

@@ -261,6 +261,12 @@ static int set_cgroup(void *field, const char *value, const char **ret_why)
 #define RIGHT_CGROUP "must be a path below the cgroup root without \"..\", such as "
 #define RIGHT_METADATA "must be deny or allow"
 
+#define ENFORCE_KEY(name_, group_)                                              \
+	{                                                                       \
+		"enforce", (name_), config_set_enforce, FIELD(enforce[group_]), \
+			"must be enforce or audit"                              \
+	}
+
 static const struct key keys[] = {
 	{ "jobs", "on_violation", set_violation, FIELD(config.on_violation),
 	  "must be quarantine or fence" },
@@ -295,6 +301,16 @@ static const struct key keys[] = {
 	{ "metadata", "bridge", config_set_metadata, FIELD(config.metadata_bridge),
 	  RIGHT_METADATA },
 	{ "metadata", "host", config_set_metadata, FIELD(config.metadata_host), RIGHT_METADATA },
+	ENFORCE_KEY("default", GROUP_MAX),
+	ENFORCE_KEY("egress", GROUP_EGRESS),
+	ENFORCE_KEY("neighbours", GROUP_NEIGHBOURS),
+	ENFORCE_KEY("host", GROUP_HOST),
+	ENFORCE_KEY("spoofing", GROUP_SPOOFING),
+	ENFORCE_KEY("host_apis", GROUP_HOST_APIS),
+	ENFORCE_KEY("published", GROUP_PUBLISHED),
+	ENFORCE_KEY("runners", GROUP_RUNNERS),
+	ENFORCE_KEY("quarantine", GROUP_QUARANTINE),
+	{ "enforce", "log", config_set_yes, FIELD(config.audit_log), "must be yes or no" },
 };
 _Static_assert(ARRAY_SIZE(keys) <= CONFIG_KEYS_MAX, "struct config_draft has a line for each key");
 
@@ -446,5 +462,7 @@ int config_read_keys(const char *path, const char *text, struct config_draft *dr
 				"a "
 				"comment",
 				path, bad_line);
+	if (!reading.error)
+		config_merge_enforce(draft);
 	return reading.error;
 }

@@ -17,6 +17,8 @@
 
 #include "field-internal.h"
 
+#define LOG_LEVEL_WARNING 4 /* what the kernel takes where a rule says nothing; its dump has it */
+
 /* A rule under construction. The first failed allocation is remembered, the rest is skipped. */
 struct builder {
 	struct nftnl_rule *rule;
@@ -91,10 +93,10 @@ static void add_payload(struct builder *b, const struct field_spec *spec, uint32
 static void add_fib(struct builder *b, enum field field, uint32_t reg)
 {
 	struct nftnl_expr *expr = add_expr(b, "fib");
-	uint32_t flags = field == F_FIB_DADDR_TYPE   ? NFTA_FIB_F_DADDR
-			 : field == F_FIB_SADDR_TYPE ? NFTA_FIB_F_SADDR
-						     : NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF |
-							       NFTA_FIB_F_PRESENT;
+	uint32_t flags = field == F_FIB_DADDR_TYPE ? NFTA_FIB_F_DADDR
+			 : field == F_FIB_SADDR_TYPE
+				 ? NFTA_FIB_F_SADDR
+				 : NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT;
 
 	set_u32(expr, NFTNL_EXPR_FIB_FLAGS, flags);
 	set_u32(expr, NFTNL_EXPR_FIB_RESULT, field_spec(field)->key);
@@ -292,6 +294,19 @@ static void add_reject(struct builder *b, const struct stmt *stmt)
 				  reset ? 0 : NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
 }
 
+static void add_limit(struct builder *b, const struct stmt *stmt)
+{
+	struct nftnl_expr *expr = add_expr(b, "limit");
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_RATE, stmt->value);
+	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_UNIT, 1);
+	set_u32(expr, NFTNL_EXPR_LIMIT_BURST, stmt->mask);
+	set_u32(expr, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	set_u32(expr, NFTNL_EXPR_LIMIT_FLAGS, 0);
+}
+
 static void add_stmt(struct builder *b, const struct stmt *stmt)
 {
 	struct nftnl_expr *expr;
@@ -330,6 +345,14 @@ static void add_stmt(struct builder *b, const struct stmt *stmt)
 		break;
 	case STMT_REJECT:
 		add_reject(b, stmt);
+		break;
+	case STMT_LIMIT:
+		add_limit(b, stmt);
+		break;
+	case STMT_LOG:
+		expr = add_expr(b, "log");
+		set_str(b, expr, NFTNL_EXPR_LOG_PREFIX, stmt->name);
+		set_u32(expr, NFTNL_EXPR_LOG_LEVEL, LOG_LEVEL_WARNING);
 		break;
 	}
 }

@@ -42,6 +42,8 @@ void policy_skeleton_params(const struct config *config, const struct model *mod
 		.mark_bystander = config->mark_bystander,
 		.mark_container = config->mark_container,
 		.mark_host = config->mark_host,
+		.audit = config->audit,
+		.audit_log = config->audit && config->audit_log,
 	};
 }
 

@@ -259,7 +259,9 @@ static int add_host_placement(struct policy *policy, size_t i, const char *comme
 		r = policy_add_cgroup(policy->ruleset, SET_QUARANTINED_CGROUPS, id, comment);
 	if (r >= 0 && verdict->confinement == CONFINEMENT_FENCED && forced)
 		r = policy_add_cgroup(policy->ruleset, SET_FENCED_CGROUPS, id, comment);
-	if (r >= 0 && verdict->confinement == CONFINEMENT_FENCED)
+	/* a quarantine that is only audited leaves a job that is fenced */
+	if (r >= 0 && (verdict->confinement == CONFINEMENT_FENCED ||
+		       policy->config->audit & GROUP_BIT(GROUP_QUARANTINE)))
 		r = add_own_runner(policy, id, comment);
 	return r;
 }

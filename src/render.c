@@ -174,6 +174,13 @@ static void add_stmt(struct text *text, const struct stmt *stmt,
 								: "reject with icmpx type "
 								  "admin-prohibited");
 		break;
+	case STMT_LIMIT:
+		text_add(text, "limit rate %" PRIu32 "/second burst %" PRIu32 " packets",
+			 stmt->value, stmt->mask);
+		break;
+	case STMT_LOG:
+		text_add(text, "log prefix \"%s\"", stmt->name);
+		break;
 	}
 }
 

@@ -65,12 +65,16 @@ static int render_host(FILE *out, struct observer *observer)
 	_cleanup_(expected_done) struct expected expected = { 0 };
 	const struct config *config = observer->config;
 	const char *trouble = host_cgroup_trouble(observer->host);
+	char groups[128];
 	int r = observer_expect(observer, &expected);
 
 	if (r < 0)
 		return r;
 	fprintf(out, "# jobfence " JOBFENCE_VERSION ", mode %d (%s)\n", (int)config->mode,
 		network_mode_name(config->mode));
+	if (config->audit)
+		fprintf(out, "# AUDIT: not enforced: %s\n",
+			rule_groups_text(config->audit, groups, sizeof(groups)));
 	if (!observer->probed)
 		fprintf(out, "# Without root the kernel was not asked whether it has meta ibrname: "
 			     "it is "

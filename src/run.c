@@ -22,6 +22,7 @@
 #define RETRY_FIRST_USEC (100 * 1000ULL)
 #define RETRY_LAST_USEC (10 * 1000 * 1000ULL)
 #define PERIOD_USEC (60 * 1000 * 1000ULL)
+#define AUDIT_PERIODS 60 /* an hour */
 /* The periodic look is allowed to wait for another wake-up. */
 #define PERIOD_ACCURACY_USEC (5 * 1000 * 1000ULL)
 
@@ -40,6 +41,7 @@ struct daemon {
 	struct report *report;
 	bool bridge_meta;
 	uint64_t retry_usec;
+	unsigned int periods;
 	bool healing;  /* foreign hands were seen: say what it took to mend */
 	bool periodic; /* the step is the periodic look: what it finds is a lost event or a bug */
 };
@@ -131,11 +133,27 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *data)
 	return 0;
 }
 
+/* As long as it is so, an hour never passes without it. */
+static void say_audit(const struct daemon *d)
+{
+	char groups[128];
+
+	if (d->config.audit == GROUPS_ALL)
+		log_warn("AUDIT: nothing is enforced: all rules count and log, and let everything "
+			 "through; take [enforce] default = audit out to enforce them");
+	else if (d->config.audit)
+		log_warn("AUDIT: not enforced, only counted and logged: %s; the other groups are "
+			 "enforced",
+			 rule_groups_text(d->config.audit, groups, sizeof(groups)));
+}
+
 static int on_period(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct daemon *d = data;
 	struct engine_view view;
 
+	if (++d->periods % AUDIT_PERIODS == 0)
+		say_audit(d);
 	host_get_engine(d->host, &view);
 	if (view.state == ENGINE_IN_SYNC) {
 		d->periodic = true;
@@ -153,6 +171,7 @@ static void say_mode(const struct daemon *d)
 	log_notice("mode %d (%s), from %s; ports from %s; on_violation = %s", (int)d->config.mode,
 		   network_mode_name(d->config.mode), d->origin.mode, d->origin.ports,
 		   d->config.on_violation == ON_VIOLATION_FENCE ? "fence" : "quarantine");
+	say_audit(d);
 }
 
 /* What a host is made from: another one is needed when it changes. */
@@ -209,6 +228,15 @@ static void reload(struct daemon *d)
 	request(d);
 }
 
+/* With what systemctl status shows. */
+static void notify_ready(const struct daemon *d)
+{
+	(void)sd_notifyf(0, "READY=1\nSTATUS=%s",
+			 d->config.audit == GROUPS_ALL ? "AUDIT: nothing is enforced."
+			 : d->config.audit             ? "AUDIT: not everything is enforced."
+						       : "The fence stands.");
+}
+
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
 {
 	struct daemon *d = data;
@@ -218,7 +246,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 	/* at once, so that READY means that the new mode counts */
 	if (step(d) < 0)
 		retry_later(d);
-	(void)sd_notify(0, "READY=1");
+	notify_ready(d);
 	return 0;
 }
 
@@ -335,7 +363,7 @@ int command_run(const struct options *options)
 	if (r < 0)
 		return EXIT_FAILURE;
 	log_notice("the fence stands; waiting for the engine at %s", d.config.docker);
-	(void)sd_notify(0, "READY=1\nSTATUS=The fence stands.");
+	notify_ready(&d);
 	learn_features(&d);
 	(void)sd_event_set_watchdog(d.event, true);
 	r = sd_event_loop(d.event);

@@ -54,6 +54,9 @@
 #define JUMP(name_) ((struct stmt){ .kind = STMT_VERDICT, .verdict = VERDICT_JUMP, .name = (name_) })
 #define GOTO(name_) ((struct stmt){ .kind = STMT_VERDICT, .verdict = VERDICT_GOTO, .name = (name_) })
 #define RESET ((struct stmt){ .kind = STMT_REJECT, .reject = REJECT_TCP_RESET })
+#define LIMIT(rate_, burst_)                                                                       \
+	((struct stmt){ .kind = STMT_LIMIT, .value = (rate_), .mask = (burst_) })
+#define LOG(prefix_) ((struct stmt){ .kind = STMT_LOG, .name = (prefix_) })
 #define PROHIBIT ((struct stmt){ .kind = STMT_REJECT, .reject = REJECT_ADMIN_PROHIBITED })
 
 #define REPLY EQ(F_CT_DIRECTION, 1)
@@ -86,3 +89,11 @@ void skeleton_inet_bridges(struct skeleton *skeleton);
 void skeleton_inet_output(struct skeleton *skeleton);
 void skeleton_inet_input(struct skeleton *skeleton);
 void skeleton_bridge(struct skeleton *skeleton);
+
+/* What follows a deny of @group is reached in spite of it: evaluation goes on there. */
+static inline bool audited(const struct skeleton *skeleton, enum rule_group group)
+{
+	return skeleton->params.audit & GROUP_BIT(group);
+}
+/* The last step: takes the verdicts from the rules of audited groups. */
+void skeleton_audit(struct skeleton *skeleton);

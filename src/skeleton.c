@@ -38,7 +38,7 @@ bool skeleton_params_equal(const struct skeleton_params *a, const struct skeleto
 	       a->engine_level == b->engine_level && a->shared_parent == b->shared_parent &&
 	       a->bridge_meta == b->bridge_meta && a->runner_port == b->runner_port &&
 	       a->mark_bystander == b->mark_bystander && a->mark_container == b->mark_container &&
-	       a->mark_host == b->mark_host;
+	       a->mark_host == b->mark_host && a->audit == b->audit && a->audit_log == b->audit_log;
 }
 
 void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_skeleton)
@@ -52,4 +52,5 @@ void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_s
 	skeleton_inet_output(ret_skeleton);
 	skeleton_inet_input(ret_skeleton);
 	skeleton_bridge(ret_skeleton);
+	skeleton_audit(ret_skeleton);
 }

@@ -91,6 +91,10 @@ static void from_bridge(struct skeleton *skeleton)
 
 	chain = skeleton_chain(skeleton, FAMILY_INET, "from_bridge_to_host",
 			       "a job answers the host and says nothing else to it");
+	if (audited(skeleton, GROUP_HOST))
+		/* tcp dport @host_apis counter name "outside_to_host_api" goto refuse */
+		RULE(chain, "audit: input takes who comes here for a bystander",
+		     IN(SET_HOST_APIS, F_TCP_DPORT), COUNT("outside_to_host_api"), GOTO("refuse"));
 	/* tcp flags syn / syn,ack counter name "job_to_host" goto refuse */
 	RULE(chain, "a bare SYN is never a reply", BARE_SYN, COUNT("job_to_host"), GOTO("refuse"));
 	/* ct direction reply accept */

@@ -92,6 +92,9 @@ static void output(struct skeleton *skeleton)
 static void forged(struct skeleton *skeleton, struct chain *chain)
 {
 	uint32_t host = skeleton->params.mark_host;
+	/* audit: where a listener in the shim's or docker-proxy's place is let be, so are its words */
+	const char *answer =
+		audited(skeleton, GROUP_HOST_APIS) ? "shadow_listener" : "host_job_forged";
 
 	/* tcp flags & syn == syn ct state invalid counter name "host_job_forged" drop */
 	RULE(chain, "conntrack was lied to", ANY_SYN, INVALID, COUNT("host_job_forged"), DROP);
@@ -107,18 +110,16 @@ static void forged(struct skeleton *skeleton, struct chain *chain)
 	/* tcp sport @host_apis fib daddr type local ct direction reply
 	 * counter name "host_job_forged" drop */
 	RULE(chain, "an answer in the shim's place", IN(SET_HOST_APIS, F_TCP_SPORT), TO_LOCAL,
-	     REPLY, COUNT("host_job_forged"), DROP);
+	     REPLY, COUNT(answer), DROP);
 	/* meta l4proto . ip saddr . th sport @published4 ct direction reply
 	 * counter name "host_job_forged" drop */
 	RULE(chain, "an answer in docker-proxy's place",
-	     IN(SET_PUBLISHED4, F_L4PROTO, F_IP_SADDR, F_TH_SPORT), REPLY, COUNT("host_job_forged"),
-	     DROP);
+	     IN(SET_PUBLISHED4, F_L4PROTO, F_IP_SADDR, F_TH_SPORT), REPLY, COUNT(answer), DROP);
 	RULE(chain, NULL, IN(SET_PUBLISHED6, F_L4PROTO, F_IP6_SADDR, F_TH_SPORT), REPLY,
-	     COUNT("host_job_forged"), DROP);
+	     COUNT(answer), DROP);
 	/* meta l4proto . th sport @published_any ct direction reply
 	 * counter name "host_job_forged" drop */
-	RULE(chain, NULL, IN(SET_PUBLISHED_ANY, F_L4PROTO, F_TH_SPORT), REPLY,
-	     COUNT("host_job_forged"), DROP);
+	RULE(chain, NULL, IN(SET_PUBLISHED_ANY, F_L4PROTO, F_TH_SPORT), REPLY, COUNT(answer), DROP);
 	/* tcp flags & syn == syn fib daddr type local ct direction reply
 	 * counter name "host_job_forged" drop */
 	RULE(chain, "a listener's SYN-ACK has no full socket and is not seen here", ANY_SYN,
@@ -155,14 +156,17 @@ static void from_container(struct skeleton *skeleton)
 
 static void fence(struct skeleton *skeleton)
 {
+	/* audit: the way on is the fence's, not that of the host's own packets */
+	struct stmt to_bridge = audited(skeleton, GROUP_NEIGHBOURS) ? JUMP("fence_to_bridge")
+								    : GOTO("fence_to_bridge");
 	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "fence",
 					     "a host job: all but dstack's ports and other jobs");
 
 	/* oifname @guarded_bridges goto fence_to_bridge, as in forward */
 	RULE(chain, "in any direction: a bridge job never opened a connection to this one",
-	     IN(SET_GUARDED_BRIDGES, F_OIFNAME), GOTO("fence_to_bridge"));
+	     IN(SET_GUARDED_BRIDGES, F_OIFNAME), to_bridge);
 	RULE(chain, NULL, NAMED(F_OIFNAME, "br-*"), NAMED(F_OIFKIND, "bridge"),
-	     NOT_IN(SET_SPARED_BRIDGES, F_OIFNAME), GOTO("fence_to_bridge"));
+	     NOT_IN(SET_SPARED_BRIDGES, F_OIFNAME), to_bridge);
 	/* ct direction reply meta l4proto tcp accept */
 	RULE(chain, "without a bare SYN it opens nothing", REPLY, EQ(F_L4PROTO, 6), ACCEPT);
 	/* meta l4proto . ip daddr . th dport @published4 counter name "host_job_to_published"
@@ -216,6 +220,9 @@ static void quarantine(struct skeleton *skeleton)
 	RULE(chain, NULL, REPLY, TO_LOCAL, ACCEPT);
 	/* counter name "host_job_quarantined" goto refuse_host_job */
 	RULE(chain, NULL, COUNT("host_job_quarantined"), GOTO("refuse_host_job"));
+	if (audited(skeleton, GROUP_QUARANTINE))
+		/* goto fence */
+		RULE(chain, "audit: the other groups hold", GOTO("fence"));
 
 	chain = skeleton_chain(skeleton, FAMILY_INET, "refuse_host_job", NULL);
 	/* socket cgroupv2 level C @host_jobs goto refuse_known */
@@ -234,6 +241,7 @@ void skeleton_inet_output(struct skeleton *skeleton)
 
 static void to_host_api(struct skeleton *skeleton)
 {
+	uint32_t container = skeleton->params.mark_container;
 	uint32_t host = skeleton->params.mark_host;
 	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "to_host_api",
 					     "to port 10997 or 10998, whoever listens there");
@@ -257,6 +265,10 @@ static void to_host_api(struct skeleton *skeleton)
 	RULE(chain, "a socket of the host sent it", BITS(F_CT_MARK, host, host), RETURN);
 	/* ct state untracked return */
 	RULE(chain, "a host that keeps loopback out of conntrack", UNTRACKED, RETURN);
+	if (audited(skeleton, GROUP_HOST_APIS))
+		/* ct mark & CONTAINER == CONTAINER return */
+		RULE(chain, "audit: a job, counted in output",
+		     BITS(F_CT_MARK, container, container), RETURN);
 	/* counter name "loopback_forged" drop */
 	RULE(chain, "put on lo by a packet socket: never passed output", COUNT("loopback_forged"),
 	     DROP);
@@ -368,6 +380,10 @@ static void to_quarantined(struct skeleton *skeleton)
 	/* iifname != "lo" counter name "to_quarantined" goto refuse_host_job */
 	RULE(chain, NULL, NOT_NAMED(F_IIFNAME, "lo"), COUNT("to_quarantined"),
 	     GOTO("refuse_host_job"));
+	if (audited(skeleton, GROUP_QUARANTINE))
+		/* iifname != "lo" return */
+		RULE(chain, "audit: what is behind is about lo", NOT_NAMED(F_IIFNAME, "lo"),
+		     RETURN);
 	/* ct mark & CONTAINER == CONTAINER counter name "to_quarantined" goto refuse_host_job */
 	RULE(chain, NULL, BITS(F_CT_MARK, container, container), COUNT("to_quarantined"),
 	     GOTO("refuse_host_job"));

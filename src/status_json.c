@@ -168,10 +168,26 @@ static json_t *rows_json(const struct status_view *view)
 	return json;
 }
 
+static json_t *enforce_json(uint32_t audit)
+{
+	json_t *groups = json_object();
+
+	for (size_t group = 0; groups && group < GROUP_MAX; group++) {
+		if (json_object_set_new(groups, rule_group_name((enum rule_group)group),
+					json_string(audit & GROUP_BIT(group) ? "audit"
+									     : "enforce")) == 0)
+			continue;
+		json_decref(groups);
+		groups = NULL;
+	}
+	return json_pack("{s:b, s:b, s:o}", "everything", audit == 0, "nothing",
+			 audit == GROUPS_ALL, "groups", groups);
+}
+
 json_t *status_json(const struct status_view *view)
 {
-	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
-			 JOBFENCE_VERSION, "mode",
+	return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+			 JOBFENCE_VERSION, "enforced", enforce_json(view->config->audit), "mode",
 			 mode_json(view->config->mode, view->origin->mode), "on_violation",
 			 violation_policy_name(view->config->on_violation), "engine",
 			 engine_json(view), "cgroups", cgroups_json(view), "guarded_bridges",

@@ -119,10 +119,25 @@ static void print_daemon(FILE *out, const struct status_view *view)
 		fprintf(out, "stopped: the fence stands, nothing new is opened\n");
 }
 
+/* The first line, so that nobody takes what follows for a fence. */
+static void print_audit(FILE *out, uint32_t audit)
+{
+	char groups[128];
+
+	if (audit == GROUPS_ALL)
+		fprintf(out, "AUDIT         NOTHING IS ENFORCED: all rules count and log, and let "
+			     "everything through\n");
+	else if (audit)
+		fprintf(out, "AUDIT         NOT ENFORCED, only counted and logged: %s\n",
+			rule_groups_text(audit, groups, sizeof(groups)));
+}
+
 static void print_head(FILE *out, const struct status_view *view)
 {
 	const struct config *config = view->config;
 	char text[sizeof(view->origin->mode)];
+
+	print_audit(out, config->audit);
 
 	fprintf(out, "mode          %d %s (%s)\n", (int)config->mode,
 		network_mode_name(config->mode), text_safe(view->origin->mode, text, sizeof(text)));

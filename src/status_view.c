@@ -184,7 +184,7 @@ bool status_row_held(const struct status_view *view, const struct status_row *ro
 {
 	if (row->verdict->confinement == CONFINEMENT_NONE)
 		return true;
-	if (row->verdict->unconfinable || view->ruleset == RULESET_ABSENT)
+	if (row->verdict->unconfinable || view->ruleset == RULESET_ABSENT || view->config->audit)
 		return false;
 	return row->verdict->placement != PLACEMENT_HOST || !view->cgroup_trouble;
 }

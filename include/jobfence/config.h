@@ -12,6 +12,7 @@
 
 #include "jobfence/addr.h"
 #include "jobfence/diag.h"
+#include "jobfence/groups.h"
 #include "jobfence/mode.h"
 
 #define CONFIG_PATH_DEFAULT "/etc/jobfence/jobfence.conf"
@@ -111,6 +112,9 @@ struct config {
 	bool metadata_host;        /* the same for host jobs; true */
 	struct config_resolvers resolvers; /* the model's are what counts */
 	struct config_proxies proxies;     /* the model's are what counts */
+
+	uint32_t audit; /* bits of enum rule_group: counted and logged, not enforced */
+	bool audit_log; /* to the kernel's log */
 };
 
 /* Where the mode and the ports came from, for the log and for reload. Fixed strings or paths. */

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "jobfence/cleanup.h"
+#include "jobfence/groups.h"
 
 #define TABLE_NAME "jobfence"
 #define ELEM_KEY_MAX 48      /* bytes: ifname 16, ether 8, ipv6 16; every field padded to 4 */
@@ -166,6 +167,8 @@ enum stmt_kind {
 	STMT_COUNTER,     /* counter name "…" */
 	STMT_VERDICT,
 	STMT_REJECT,
+	STMT_LIMIT, /* limit rate <value>/second burst <mask> packets */
+	STMT_LOG,   /* log prefix "<name>" */
 };
 
 enum verdict_kind {
@@ -188,7 +191,7 @@ struct stmt {
 	uint32_t fields_n;
 	enum set_id set;
 	uint32_t mask, value; /* host order; for ports and ethertypes too */
-	const char *name;     /* chain, counter, interface or kind; static */
+	const char *name;     /* chain, counter, interface, kind or prefix; static */
 	enum verdict_kind verdict;
 	enum reject_kind reject;
 };
@@ -198,7 +201,7 @@ struct rule {
 	const char *why;                   /* for the text twins; NULL for none */
 };
 
-#define CHAINS_MAX 48
+#define CHAINS_MAX 80
 #define CHAIN_RULES_MAX 24
 
 struct chain {
@@ -228,6 +231,8 @@ struct skeleton_params {
 	bool bridge_meta;      /* the kernel has `meta ibrname` */
 	uint16_t runner_port;
 	uint32_t mark_bystander, mark_container, mark_host;
+	uint32_t audit; /* bits of enum rule_group: counted, logged and let through */
+	bool audit_log;
 };
 
 struct skeleton {

@@ -139,18 +139,17 @@ static void new_netns(void)
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 }
 
-static void test_twin(uint32_t mode, bool shared)
+static void test_twin_of(const struct skeleton_params *params_of)
 {
 	_cleanup_free_ struct skeleton *skeleton = calloc(1, sizeof(*skeleton));
 	_cleanup_(ruleset_freep) struct ruleset *ruleset = sample();
 	_cleanup_free_ char *ours = NULL, *theirs = NULL;
-	struct skeleton_params p = params(mode);
+	struct skeleton_params p = *params_of;
 	char path[] = "/tmp/jobfence-twin-XXXXXX";
 	FILE *out = fdopen(mkstemp(path), "w");
 
 	assert_non_null(skeleton);
 	assert_non_null(out);
-	p.shared_parent = shared;
 	skeleton_build(&p, skeleton);
 	assert_int_equal(render_ruleset(out, skeleton, ruleset, NULL, NULL), 0);
 	fclose(out);
@@ -168,6 +167,54 @@ static void test_twin(uint32_t mode, bool shared)
 		show_difference(theirs, ours);
 	assert_true(strcmp(ours, theirs) == 0);
 	assert_int_equal(steps_left(skeleton, ruleset), 0);
+}
+
+static void test_twin(uint32_t mode, bool shared)
+{
+	struct skeleton_params p = params(mode);
+
+	p.shared_parent = shared;
+	test_twin_of(&p);
+}
+
+static void audit_equals_its_text(void **state)
+{
+	for (uint32_t mode = 1; mode <= 3; mode++) {
+		struct skeleton_params p = params(mode);
+
+		p.audit = GROUPS_ALL;
+		p.audit_log = mode != 1;
+		test_twin_of(&p);
+		p.audit = GROUP_BIT(GROUP_NEIGHBOURS) | GROUP_BIT(GROUP_QUARANTINE);
+		test_twin_of(&p);
+	}
+}
+
+/* Neither way deletes and makes anew what stays, and nothing of audit is left. */
+static void audit_and_back(void **state)
+{
+	_cleanup_free_ struct skeleton *audit = calloc(1, sizeof(*audit));
+	_cleanup_free_ struct skeleton *enforce = calloc(1, sizeof(*enforce));
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = sample();
+	_cleanup_free_ char *before = NULL, *during = NULL, *after = NULL;
+	struct skeleton_params p = params(2);
+
+	skeleton_build(&p, enforce);
+	p.audit = GROUPS_ALL;
+	p.audit_log = true;
+	skeleton_build(&p, audit);
+	new_netns();
+	install(enforce, ruleset);
+	before = read_command("nft list ruleset");
+	install(audit, ruleset);
+	assert_int_equal(steps_left(audit, ruleset), 0);
+	assert_true(steps_left(enforce, ruleset) > 0); /* what verify would say */
+	during = read_command("nft list ruleset");
+	assert_non_null(strstr(during, "jump audit_neighbours"));
+	assert_null(strstr(before, "audit"));
+	install(enforce, ruleset);
+	after = read_command("nft list ruleset");
+	assert_string_equal(before, after);
 }
 
 static void mode_1_equals_its_text(void **state)
@@ -309,6 +356,8 @@ int main(void)
 		cmocka_unit_test(mode_2_equals_its_text),
 		cmocka_unit_test(mode_3_equals_its_text),
 		cmocka_unit_test(shared_parent_equals_its_text),
+		cmocka_unit_test(audit_equals_its_text),
+		cmocka_unit_test(audit_and_back),
 		cmocka_unit_test(foreign_changes_are_seen_and_undone),
 		cmocka_unit_test(mode_change_keeps_elements),
 		cmocka_unit_test(refused_step_is_named),

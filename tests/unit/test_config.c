@@ -156,6 +156,8 @@ static void assert_equals_defaults(const struct config *config)
 	assert_int_equal(config->metadata_host, defaults.metadata_host);
 	assert_int_equal(config->resolvers.source, defaults.resolvers.source);
 	assert_int_equal(config->proxies.source, defaults.proxies.source);
+	assert_int_equal(config->audit, 0);
+	assert_int_equal(config->audit_log, defaults.audit_log);
 }
 
 static void test_defaults(void **state)
@@ -258,7 +260,7 @@ static void test_example_is_the_defaults(void **state)
 	char text[16384];
 	size_t keys_n = uncomment_example(text, sizeof(text));
 
-	assert_int_equal(keys_n, 24);
+	assert_int_equal(keys_n, 34);
 	write_file(conf_path, text);
 	loaded = load_good((struct config_sources){ 0 });
 	assert_equals_defaults(&loaded.config);
@@ -267,14 +269,15 @@ static void test_example_is_the_defaults(void **state)
 /* What the messages list is all that exists; each of it stands in the example, in its section. */
 static void test_example_has_every_key(void **state)
 {
-	static const char *const sections[] = { "jobs",   "environment", "ports",  "docker",
-						"cgroup", "marks",       "egress", "metadata" };
+	static const char *const sections[] = { "jobs",   "environment", "ports",
+						"docker", "cgroup",      "marks",
+						"egress", "metadata",    "enforce" };
 	size_t listed_n = 0;
 	char text[16384];
 
 	uncomment_example(text, sizeof(text));
 	assert_refused("[x]\nx = 1\n", "sections are jobs, environment, ports, docker, cgroup, "
-				       "marks, egress, metadata");
+				       "marks, egress, metadata, enforce");
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
 		char conf[64], names[128], *start, *end, *rest;
 		struct loaded loaded;
@@ -302,7 +305,7 @@ static void test_example_has_every_key(void **state)
 			listed_n++;
 		}
 	}
-	assert_int_equal(listed_n, 24);
+	assert_int_equal(listed_n, 34);
 }
 
 static void test_every_key_counts(void **state)

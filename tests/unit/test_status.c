@@ -272,6 +272,38 @@ static void nothing_is_held_without_the_ruleset(void **state)
 	assert_true(jobs > 0);
 }
 
+/* The first line says it, and no job is shown as held. */
+static void audit_comes_first(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(status_view_fill(&f->view), 0);
+	f->view.ruleset = RULESET_PRESENT;
+	f->config.audit = GROUPS_ALL;
+
+	_cleanup_free_ char *all = printed(&f->view);
+
+	assert_ptr_equal(strstr(all, "AUDIT         NOTHING IS ENFORCED: "), all);
+	assert_non_null(strstr(all, "NOT HELD (fenced)"));
+	assert_null(strstr(all, " fenced  "));
+	f->config.audit = GROUP_BIT(GROUP_EGRESS) | GROUP_BIT(GROUP_HOST);
+
+	_cleanup_free_ char *some = printed(&f->view);
+	json_t *json = status_json(&f->view);
+	json_t *enforced = json_object_get(json, "enforced");
+
+	assert_ptr_equal(strstr(some, "AUDIT         NOT ENFORCED, only counted and logged: "
+				      "egress, "
+				      "host\n"),
+			 some);
+	assert_true(json_is_false(json_object_get(enforced, "everything")));
+	assert_true(json_is_false(json_object_get(enforced, "nothing")));
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(enforced, "groups"), "egress")),
+		"audit");
+	json_decref(json);
+}
+
 static void without_containers(void **state)
 {
 	struct fixture *f = *state;
@@ -412,6 +444,11 @@ static void the_json(void **state)
 {
 	static const char wanted[] =
 		"{\"version\": \"" JOBFENCE_VERSION "\", "
+		"\"enforced\": {\"everything\": true, \"nothing\": false, \"groups\": {"
+		"\"egress\": \"enforce\", \"neighbours\": \"enforce\", \"host\": \"enforce\", "
+		"\"spoofing\": \"enforce\", \"host_apis\": \"enforce\", "
+		"\"published\": \"enforce\", \"runners\": \"enforce\", "
+		"\"quarantine\": \"enforce\"}}, "
 		"\"mode\": {\"number\": 2, \"name\": \"HOST_WHEN_POSSIBLE\", "
 		"\"origin\": \"environment\"}, \"on_violation\": \"quarantine\", "
 		"\"engine\": {\"socket\": \"/var/run/docker.sock\", \"state\": \"in_sync\", "
@@ -501,6 +538,7 @@ int main(void)
 		TEST(the_table),
 		TEST(what_is_not_known_is_no_zero),
 		TEST(nothing_is_held_without_the_ruleset),
+		TEST(audit_comes_first),
 		TEST(without_containers),
 		TEST(states_of_fence_and_daemon),
 		TEST(differences_are_counted),
