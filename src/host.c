@@ -7,7 +7,7 @@
  * with every picture in which a link changed, by the file that the engine named: where that file
  * is gone there is no id, and nothing is opened.
  */
-#include "jobfence/host.h"
+#include "host-internal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -23,6 +23,7 @@ struct host {
 	struct engine *engine;
 	struct link_watch *links;
 	struct cgroup_watch *cgroups;
+	struct host_egress egress;
 	sd_event *event;                /* borrowed; NULL without an engine */
 	enum cgroup_driver driver_told; /* what the engine said last, if it was another */
 	host_changed_fn changed;
@@ -43,6 +44,11 @@ static void something_changed(struct host *host)
 static void on_engine(struct engine *engine, void *data);
 
 static void on_links(struct link_watch *watch, void *data)
+{
+	something_changed(data);
+}
+
+static void on_attached(struct attached_watch *watch, void *data)
 {
 	something_changed(data);
 }
@@ -125,6 +131,9 @@ int host_new(sd_event *event, const struct config *config, const struct host_opt
 	r = link_watch_new(options->no_engine ? NULL : event, on_links, host, &host->links, diag);
 	if (r < 0)
 		return r;
+	r = host_egress_open(&host->egress, host->event, on_attached, host, diag);
+	if (r < 0)
+		return r;
 	r = open_cgroups(host, host->event, config->cgroup_driver);
 	if (r < 0)
 		return diag_set(diag, r, "no memory to watch the cgroups");
@@ -145,6 +154,7 @@ struct host *host_free(struct host *host)
 	engine_free(host->engine);
 	link_watch_free(host->links);
 	cgroup_watch_free(host->cgroups);
+	host_egress_done(&host->egress);
 	free(host->nsid);
 	free(host->cgroup_id);
 	free(host);
@@ -257,6 +267,9 @@ int host_get_model(struct host *host, struct model *ret_model)
 	if (r < 0)
 		return r;
 	model.links = link_watch_list(host->links, &model.links_n);
+	r = host_egress_fill(&host->egress, host->config, &model);
+	if (r < 0)
+		return r;
 	*ret_model = model;
 	return 0;
 }
@@ -274,6 +287,7 @@ void host_refresh(struct host *host)
 		engine_refresh(host->engine);
 	if (host->cgroups)
 		(void)cgroup_watch_rescan(host->cgroups);
+	host_egress_refresh(&host->egress);
 }
 
 int host_wait(struct host *host, sd_event *event, uint64_t timeout_usec)

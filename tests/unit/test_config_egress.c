@@ -254,6 +254,7 @@ static void test_resolvers(void **state)
 									     "resolvers: auto and "
 									     "none");
 	assert_refused("[egress]\nresolvers = 10.0.0.2\nresolvers = none\n", "stand alone");
+	assert_refused("[egress]\nresolvers = 10.0.0.2\nresolvers = auto\n", "stand alone");
 	assert_refused("[egress]\nresolvers = auto\nresolvers = auto\n", "stand alone");
 }
 
