@@ -11,6 +11,7 @@ enum field_source {
 	FROM_CT,
 	FROM_SOCKET,
 	FROM_FIB,
+	FROM_RT,
 	FROM_LINK,      /* payload: link layer header */
 	FROM_NETWORK,   /* payload: network header */
 	FROM_TRANSPORT, /* payload: transport header */
@@ -28,7 +29,7 @@ enum field_needs {
 struct field_spec {
 	const char *text;          /* in nft's words; a cgroup level is put in with %u */
 	enum field_source source;
-	uint32_t key;              /* NFT_META_…, NFT_CT_…; of fib and socket see nft_rule.c */
+	uint32_t key;              /* NFT_META_…, NFT_CT_…, NFT_RT_…; of fib and socket see nft_rule.c */
 	uint32_t offset;           /* of a payload */
 	uint32_t len;              /* bytes */
 	enum field_needs needs;

@@ -126,6 +126,11 @@ static void add_load(struct builder *b, enum field field, uint32_t reg)
 	case FROM_FIB:
 		add_fib(b, field, reg);
 		break;
+	case FROM_RT:
+		expr = add_expr(b, "rt");
+		set_u32(expr, NFTNL_EXPR_RT_KEY, spec->key);
+		set_u32(expr, NFTNL_EXPR_RT_DREG, reg);
+		break;
 	case FROM_LINK:
 	case FROM_NETWORK:
 	case FROM_TRANSPORT:
@@ -197,9 +202,11 @@ static void add_compare(struct builder *b, const struct stmt *stmt)
 	const struct field_spec *spec = field_spec(stmt->fields[0]);
 	uint8_t byte = (uint8_t)stmt->value;
 	uint16_t port = htons((uint16_t)stmt->value);
+	uint8_t zero[16] = { 0 }; /* an IPv6 address is compared with :: only */
 	const void *data = spec->len == 1   ? (const void *)&byte
 			   : spec->len == 2 ? (const void *)&port
-					    : (const void *)&stmt->value;
+			   : spec->len == 4 ? (const void *)&stmt->value
+					    : (const void *)zero;
 
 	add_needs(b, stmt->fields[0]);
 	add_load(b, stmt->fields[0], NFT_REG_1);
@@ -235,10 +242,15 @@ static void add_bits(struct builder *b, const struct stmt *stmt)
 	/* nft compares a named flag of conntrack with "not zero" */
 	bool flag = stmt->fields[0] == F_CT_STATE;
 	uint32_t value = flag ? 0 : stmt->value;
+	uint32_t mask = stmt->mask;
 
+	if (spec->len == sizeof(uint16_t)) {
+		value = htons((uint16_t)value);
+		mask = htons((uint16_t)mask);
+	}
 	add_needs(b, stmt->fields[0]);
 	add_load(b, stmt->fields[0], NFT_REG_1);
-	add_bitwise(b, stmt->mask, 0, spec->len);
+	add_bitwise(b, mask, 0, spec->len);
 	add_cmp(b, flag != stmt->negate, &value, spec->len);
 }
 

@@ -61,6 +61,10 @@ static const char *value_name(enum field field, uint32_t value)
 		return value == 0x0800 ? "ip" : value == 0x0806 ? "arp" : "ip6";
 	if (field == F_ICMPV6_TYPE)
 		return value == 135 ? "nd-neighbor-solicit" : "nd-neighbor-advert";
+	if (field == F_RT_NEXTHOP4)
+		return "0.0.0.0";
+	if (field == F_RT_NEXTHOP6)
+		return "::";
 	if (field == F_L4PROTO && value == 6)
 		return "tcp";
 	return NULL;
@@ -91,6 +95,9 @@ static void add_bits(struct text *text, const struct stmt *stmt)
 	if (field == F_TCP_FLAGS)
 		text_add(text, "tcp flags & %s %s %s", flags_name(stmt->mask), op,
 			 flags_name(stmt->value));
+	else if (field == F_IP_FRAG_OFF)
+		text_add(text, "ip frag-off & %" PRIu32 " %s %" PRIu32, stmt->mask, op,
+			 stmt->value);
 	else if (field == F_CT_STATE)
 		text_add(text, "ct state %s",
 			 stmt->mask == 0x1   ? "invalid"

@@ -76,6 +76,10 @@
 #define UNTRACKED BITS(F_CT_STATE, 0x40, 0x40)
 /* ct status & confirmed == 0: in input, a packet that did not pass the host's own output */
 #define UNCONFIRMED BITS(F_CT_STATUS, 0x08, 0)
+/* ip frag-off & 0x3fff != 0: a fragment, the first one too */
+#define FRAGMENT                                                                                   \
+	((struct stmt){ .kind = STMT_BITS, .negate = true, .fields = { F_IP_FRAG_OFF },            \
+			.fields_n = 1, .mask = 0x3fff, .value = 0 })
 #define TO_LOCAL EQ(F_FIB_DADDR_TYPE, 2 /* RTN_LOCAL */)
 
 struct chain *skeleton_chain(struct skeleton *skeleton, enum family family, const char *name,
@@ -85,6 +89,7 @@ struct chain *skeleton_base_chain(struct skeleton *skeleton, enum family family,
 void chain_rule(struct chain *chain, const char *why, const struct stmt *stmts, size_t n);
 
 /* The parts of the skeleton, in the order of the listing. */
+void skeleton_inet_loopback(struct skeleton *skeleton);
 void skeleton_inet_bridges(struct skeleton *skeleton);
 void skeleton_inet_output(struct skeleton *skeleton);
 void skeleton_inet_input(struct skeleton *skeleton);

@@ -48,6 +48,7 @@ void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_s
 		.counters = counters,
 		.counters_n = ARRAY_SIZE(counters),
 	};
+	skeleton_inet_loopback(ret_skeleton);
 	skeleton_inet_bridges(ret_skeleton);
 	skeleton_inet_output(ret_skeleton);
 	skeleton_inet_input(ret_skeleton);

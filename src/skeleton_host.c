@@ -96,6 +96,9 @@ static void forged(struct skeleton *skeleton, struct chain *chain)
 	const char *answer =
 		audited(skeleton, GROUP_HOST_APIS) ? "shadow_listener" : "host_job_forged";
 
+	/* ip frag-off & 0x3fff != 0 counter name "host_job_forged" drop */
+	RULE(chain, "IP_NODEFRAG: conntrack and the rules below would see none of it", FRAGMENT,
+	     COUNT("host_job_forged"), DROP);
 	/* tcp flags & syn == syn ct state invalid counter name "host_job_forged" drop */
 	RULE(chain, "conntrack was lied to", ANY_SYN, INVALID, COUNT("host_job_forged"), DROP);
 	/* fib saddr type != local counter name "host_job_forged" drop */

@@ -138,8 +138,11 @@ enum field {
 	F_FIB_SADDR_TYPE,
 	F_FIB_DADDR_TYPE,
 	F_FIB_SADDR_IIF, /* fib saddr . iif oif: present or missing */
+	F_RT_NEXTHOP4,   /* rt ip nexthop: aborts the rule when the packet carries no route */
+	F_RT_NEXTHOP6,
 	F_IP_SADDR,
 	F_IP_DADDR,
+	F_IP_FRAG_OFF,
 	F_IP6_SADDR,
 	F_IP6_DADDR,
 	F_IP6_HOPLIMIT,

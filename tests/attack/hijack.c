@@ -3,9 +3,10 @@
  * hijack: one packet with the right numbers in somebody else's connection on lo, which it has read
  * there. CLIENT-PORT says which; the connection must have something to say.
  *
- *   hijack raw|lo client|server CLIENT-PORT ack|rst|TEXT
+ *   hijack raw|lo|pieces|mixed client|server CLIENT-PORT ack|rst|TEXT
  *
- * By a raw socket or by a frame on lo, in the client's or the server's name. Prints "believed" when
+ * By a raw socket, by a frame on lo, by a raw socket in fragments that hide the flags, or by a first
+ * fragment on lo and a second one by a raw socket (IPv4), in the client's or the server's name. Prints "believed" when
  * the other side acknowledged TEXT, else "sent"; "refused" (exit 10) when output did not let it go.
  */
 #include "packet.h"
@@ -72,6 +73,19 @@ static void say(struct segment *segment, const char *what)
 	}
 }
 
+static bool put(const char *how, const struct segment *segment)
+{
+	if (!strcmp(how, "lo")) {
+		lo_send(packet_socket("lo", SOCK_RAW), segment);
+		return true;
+	}
+	if (!strcmp(how, "pieces"))
+		return pieces_send(segment, -1);
+	if (!strcmp(how, "mixed"))
+		return pieces_send(segment, packet_socket("lo", SOCK_RAW));
+	return raw_send(raw_socket(segment->to.sa.sa_family), segment);
+}
+
 int main(int argc, char **argv)
 {
 	struct numbers numbers = { 0 };
@@ -79,14 +93,13 @@ int main(int argc, char **argv)
 	int sniffer;
 
 	if (argc != 5)
-		die(EXIT_USAGE, "usage: hijack raw|lo client|server CLIENT-PORT ack|rst|TEXT");
+		die(EXIT_USAGE, "usage: hijack raw|lo|pieces|mixed client|server CLIENT-PORT "
+				"ack|rst|TEXT");
 	sniffer = packet_socket("lo", SOCK_DGRAM);
 	learn(sniffer, (uint16_t)parse_number(argv[3], 1, 65535), &numbers);
 	segment = !strcmp(argv[2], "client") ? &numbers.client : &numbers.server;
 	say(segment, argv[4]);
-	if (!strcmp(argv[1], "lo")) {
-		lo_send(packet_socket("lo", SOCK_RAW), segment);
-	} else if (!raw_send(raw_socket(segment->to.sa.sa_family), segment)) {
+	if (!put(argv[1], segment)) {
 		puts("refused");
 		return 10;
 	}

@@ -161,6 +161,54 @@ static inline void lo_send(int fd, const struct segment *segment)
 		die(EXIT_BROKEN, "packet send: %m");
 }
 
+/* A raw socket whose IPv4 fragments leave as they are: conntrack does not put them together in
+ * output, which takes no privilege beyond the socket's. */
+static inline int fragment_socket(void)
+{
+	int fd = raw_socket(AF_INET), one = 1;
+
+	if (setsockopt(fd, IPPROTO_IP, IP_NODEFRAG, &one, sizeof(one)))
+		die(EXIT_BROKEN, "IP_NODEFRAG: %m");
+	return fd;
+}
+
+/* Bytes @at to @end of an IPv4 packet's payload as a fragment. Returns its length. */
+static inline size_t put_fragment(uint8_t *fragment, const uint8_t *packet, size_t at, size_t end)
+{
+	struct iphdr header;
+	size_t size;
+
+	memcpy(&header, packet, sizeof(header));
+	size = ntohs(header.tot_len) - sizeof(header);
+	header.frag_off = htons((uint16_t)(at / 8 | (end < size ? IP_MF : 0)));
+	header.tot_len = htons((uint16_t)(sizeof(header) + end - at));
+	header.check = 0;
+	header.check = checksum_end(checksum_add(0, &header, sizeof(header)));
+	memcpy(fragment, &header, sizeof(header));
+	memcpy(fragment + sizeof(header), packet + sizeof(header) + at, end - at);
+	return sizeof(header) + end - at;
+}
+
+/* A TCP packet (IPv4) in two fragments, the first with no more than ports and sequence number. The
+ * first goes by the packet socket @lo (-1: by a raw socket too), the second by a raw socket, whose
+ * route the whole packet has in the end. Returns whether the output hook let them go. */
+static inline bool pieces_send(const struct segment *segment, int lo)
+{
+	uint8_t packet[PACKET_MAX], piece[PACKET_MAX], frame[PACKET_MAX] = { [12] = 8 };
+	size_t size = put_tcp(packet, segment) - sizeof(struct iphdr), n;
+	union endpoint to = segment->to;
+	int fd = fragment_socket();
+
+	endpoint_set_port(&to, 0);
+	n = put_fragment(piece, packet, 0, 8);
+	memcpy(frame + ETH_HLEN, piece, n);
+	if (lo >= 0 ? send(lo, frame, ETH_HLEN + n, 0) < 0
+		    : sendto(fd, piece, n, 0, &to.sa, endpoint_len(&to)) < 0)
+		return false;
+	n = put_fragment(piece, packet, 8, size);
+	return sendto(fd, piece, n, 0, &to.sa, endpoint_len(&to)) >= 0;
+}
+
 /* A packet socket on @interface for all protocols. @type: SOCK_RAW, or SOCK_DGRAM (no Ethernet). */
 static inline int packet_socket(const char *interface, int type)
 {

@@ -82,5 +82,8 @@ without_rules() {
 	host_wait 5000 healed || check "$1: the rules come back" yes no
 }
 
-rules() { host_exec nft list ruleset 2>/dev/null | grep -A 300 'table .* jobfence' | grep -cE '(jump|goto|accept|drop|reject|return|set )'; }
+rules() {
+	{ host_exec nft list table inet jobfence && host_exec nft list table bridge jobfence; } 2>/dev/null |
+		grep -cE '(jump|goto|accept|drop|reject|return|set )'
+}
 healed() { [ "$(rules)" -eq "$RULES" ]; }

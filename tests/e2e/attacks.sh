@@ -97,6 +97,7 @@ list_attacks() {
 	port=$(container_port beta 10999)
 	local any='inet from_container host_apis; inet to_host_api loopback_forged'
 	local syn='inet from_container syn.*host_job_forged'
+	local lo='inet loopback loopback_forged'
 	local sport='inet from_container tcp sport @host_apis'
 	local stranger='bridge forward jump between_ports; inet forward jump to_bridge' # with br_netfilter: twice
 
@@ -114,10 +115,10 @@ list_attacks() {
 		"attack_in_place rawreply fd77::1"
 	attack "simultaneous open in the shim's place" "inet host_job_forged" \
 		"$sport; $syn; inet to_host_api shadow_listener" "attack_in_place simopen 127.0.0.3"
-	attack "frame on lo to the shim" "inet loopback_forged" "inet to_host_api put on lo" \
+	attack "frame on lo to the shim" "inet loopback_forged" "$lo; inet to_host_api put on lo" \
 		"attack_inject 10998"
 	attack "frame on lo to another's runner" "inet loopback_forged" \
-		"inet to_own_api put on lo" "attack_inject 10999"
+		"$lo; inet to_own_api put on lo" "attack_inject 10999"
 	attack "a neighbour's MAC and IPv4" "bridge job_spoofed" "bridge prerouting job_bindings4; $stranger" \
 		"attack_as $dm $d4 $b4"
 	attack "a neighbour's IPv4" "bridge job_spoofed" "bridge prerouting job_bindings4; $stranger" \

@@ -122,12 +122,12 @@ attack_fin() {
 
 # The host's connection to ADDR PORT, and one packet of epsilon's in it. attack_cut works when it dies,
 # attack_words when TEXT is believed.
-in_connection() { # ADDR PORT HIJACK-ARGUMENTS: sets SAID and HELD
+in_connection() { # ADDR PORT HOW SIDE WHAT [SECONDS], of hijack: sets SAID and HELD
 	local addr=$1 to=$2 port pid
 
 	port=$(next_port)
 	: >"$HOST_DIR/held.log"
-	spawn_from host "$HOST_DIR/held.log" dial --hold --every 80 --timeout 350 --from "$addr:$port" "$addr" "$to"
+	spawn_from host "$HOST_DIR/held.log" dial --hold --every 300 --timeout 350 --from "$addr:$port" "$addr" "$to"
 	pid=$HOST_SPAWNED
 	sleep 0.1
 	SAID=$(exec_from epsilon hijack "$3" "$4" "$port" "$5")
@@ -137,8 +137,8 @@ in_connection() { # ADDR PORT HIJACK-ARGUMENTS: sets SAID and HELD
 	HELD=$(tail -n 1 "$HOST_DIR/held.log")
 }
 
-attack_cut() { in_connection "$1" "$2" raw client "$3" 0.6; works_if '@(reset|timeout|closed)' "$HELD"; }
-attack_words() { in_connection "$1" "$2" raw server forged; works_if believed "$SAID"; }
+attack_cut() { in_connection "$@" 0.6; works_if '@(reset|timeout|closed)' "$HELD"; } # ADDR PORT HOW SIDE ack|rst
+attack_words() { in_connection "$@" faked; works_if believed "$SAID"; }           # ADDR PORT HOW SIDE
 
 # Without conntrack on lo nobody can tell whose runner it is.
 attack_untracked() {
@@ -158,15 +158,17 @@ list_attacks() {
 	local lie='inet from_container syn.*invalid.*host_job_forged'
 	local mark='inet from_container on a connection of the host'
 	local place='inet from_container th sport @published'
+	local lo='inet loopback loopback_forged'
+	local pieces='inet from_container frag-off'
 	local type='bridge prerouting ether type != ip'
 	local q
 
 	q=$(container_app qq)
-	attack "invalid SYN on lo, then the shim" "inet loopback_forged" "inet to_host_api put on lo" \
+	attack "invalid SYN on lo, then the shim" "inet loopback_forged" "$lo; inet to_host_api put on lo" \
 		"attack_lo closed $HOST_LAN4 10998 open:shim"
-	attack "invalid SYN on lo, then the shim, IPv6" "inet loopback_forged" "inet to_host_api put on lo" \
+	attack "invalid SYN on lo, then the shim, IPv6" "inet loopback_forged" "$lo; inet to_host_api put on lo" \
 		"attack_lo closed [$HOST_LAN6] 10998 open:shim6"
-	attack "SYN on lo as a reply, then the shim" "inet loopback_forged" "inet to_host_api syn.*loopback_forged" \
+	attack "SYN on lo as a reply, then the shim" "inet loopback_forged" "$lo; inet to_host_api syn.*loopback_forged" \
 		"attack_lo hole $HOST_LAN4 10998 open:shim"
 	attack "invalid SYN, then the shim" "inet host_job_forged" \
 		"$lie; inet from_container host_apis; inet to_host_api put on lo" \
@@ -192,17 +194,32 @@ list_attacks() {
 	attack "another's port on the address next to it" "inet shadow_listener" \
 		"inet input published_any jump; $place" attack_shadow
 	attack "frame on lo to a quarantined job" "inet loopback_forged" \
-		"inet to_quarantined ct status.*loopback_forged" "attack_inject $q"
-	attack "frame on lo as a reply to a quarantined job" "inet to_quarantined" \
-		"inet to_quarantined direction reply" "attack_lo hole $HOST_LAN4 $q @(open*|mute)"
+		"$lo; inet to_quarantined ct status.*loopback_forged" "attack_inject $q"
+	attack "frame on lo as a reply to a quarantined job" "inet loopback_forged" \
+		"$lo; inet to_quarantined direction reply" "attack_lo hole $HOST_LAN4 $q @(open*|mute)"
 	attack "invalid frame on lo to a quarantined job" "inet loopback_forged" \
-		"inet to_quarantined syn.*invalid" "attack_lo closed $HOST_LAN4 $q @(open*|mute)"
+		"$lo; inet to_quarantined syn.*invalid" "attack_lo closed $HOST_LAN4 $q @(open*|mute)"
 	attack "on the host's connection to another's runner" "inet host_job_forged" "$mark" \
-		"attack_cut 127.0.0.1 10999 ack"
+		"attack_cut 127.0.0.1 10999 raw client ack"
 	attack "on the host's connection to a published port" "inet host_job_forged" "$mark" \
-		"attack_cut 127.0.0.1 $PB ack"
+		"attack_cut 127.0.0.1 $PB raw client ack"
 	attack "words in a published port's place" "inet host_job_forged" "$place" \
-		"attack_words 127.0.0.1 $PB"
+		"attack_words 127.0.0.1 $PB raw server"
+	attack "words to the shim, frame on lo" "inet loopback_forged" "$lo" "attack_words 127.0.0.1 10998 lo client"
+	attack "words to the shim, frame on lo, IPv6" "inet loopback_forged" "$lo" "attack_words ::1 10998 lo client"
+	attack "words in the shim's place, frame on lo" "inet loopback_forged" "$lo" \
+		"attack_words 127.0.0.1 10998 lo server"
+	attack "words in another's runner's place, frame on lo" "inet loopback_forged" "$lo" \
+		"attack_words 127.0.0.1 10999 lo server"
+	attack "reset in the shim's place, frame on lo" "inet loopback_forged" "$lo" "attack_cut ::1 10998 lo server rst"
+	attack "words to the shim, a fragment on lo and a routed one" "inet loopback_forged" "$lo; $pieces" \
+		"attack_words 127.0.0.1 10998 mixed client"
+	attack "words to the shim's client, a fragment on lo and a routed one" "inet host_job_forged" "$lo; $pieces" \
+		"attack_words 127.0.0.1 10998 mixed server"
+	attack "reset in the shim's place, in fragments" "inet host_job_forged" "$pieces" \
+		"attack_cut 127.0.0.1 10998 pieces server rst"
+	attack "reset in a runner's place, in fragments" "inet host_job_forged" "$pieces" \
+		"attack_cut 127.0.0.1 10999 pieces server rst"
 	attack "another's runner without conntrack" "inet host_job_to_runner" \
 		"inet fence untracked; inet to_own_api host_job_to_runner" attack_untracked
 }
