@@ -110,6 +110,29 @@ static int set_violation(void *field, const char *value, const char **ret_why)
 	return 0;
 }
 
+static int set_unconfinable(void *field, const char *value, const char **ret_why)
+{
+	enum unconfinable_policy *policy = field;
+
+	if (strcmp(value, "report") == 0)
+		*policy = UNCONFINABLE_REPORT;
+	else if (strcmp(value, "quarantine") == 0)
+		*policy = UNCONFINABLE_QUARANTINE;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int set_yes_no(void *field, const char *value, const char **ret_why)
+{
+	bool *flag = field;
+
+	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+		return -EINVAL;
+	*flag = value[0] == 'y';
+	return 0;
+}
+
 static int set_driver(void *field, const char *value, const char **ret_why)
 {
 	enum cgroup_driver *driver = field;
@@ -270,6 +293,8 @@ static int set_cgroup(void *field, const char *value, const char **ret_why)
 static const struct key keys[] = {
 	{ "jobs", "on_violation", set_violation, FIELD(config.on_violation),
 	  "must be quarantine or fence" },
+	{ "jobs", "unconfinable", set_unconfinable, FIELD(config.unconfinable),
+	  "must be report or quarantine" },
 	{ "environment", "environment_file", set_path, FIELD(environment_file), RIGHT_PATH },
 	{ "environment", "shim_env", set_path, FIELD(shim_env), RIGHT_PATH },
 	{ "ports", "shim", set_port, FIELD(ports[CONFIG_PORT_SHIM]), RIGHT_PORT },
@@ -281,6 +306,7 @@ static const struct key keys[] = {
 	  "must be names of interfaces (1 to 15 of A-Z a-z 0-9 . _ - @ +), separated by blanks" },
 	{ "cgroup", "driver", set_driver, FIELD(config.cgroup_driver),
 	  "must be auto, cgroupfs or systemd" },
+	{ "cgroup", "required", set_yes_no, FIELD(config.cgroup_required), "must be yes or no" },
 	{ "cgroup", "parent", set_cgroup, FIELD(config.cgroup_parent), RIGHT_CGROUP "docker" },
 	{ "cgroup", "engine", set_cgroup, FIELD(config.engine_cgroup),
 	  RIGHT_CGROUP "system.slice/docker.service" },

@@ -40,6 +40,7 @@ struct daemon {
 	struct reconcile *reconcile;
 	struct report *report;
 	bool bridge_meta;
+	bool unfit; /* the host lacks what the configuration requires: no restart helps */
 	uint64_t retry_usec;
 	unsigned int periods;
 	bool healing;  /* foreign hands were seen: say what it took to mend */
@@ -178,6 +179,7 @@ static void say_mode(const struct daemon *d)
 static bool same_sources(const struct config *a, const struct config *b)
 {
 	return strcmp(a->docker, b->docker) == 0 && a->cgroup_driver == b->cgroup_driver &&
+	       a->cgroup_required == b->cgroup_required &&
 	       strcmp(a->cgroup_parent, b->cgroup_parent) == 0 &&
 	       strcmp(a->engine_cgroup, b->engine_cgroup) == 0;
 }
@@ -185,11 +187,23 @@ static bool same_sources(const struct config *a, const struct config *b)
 static int make_host(struct daemon *d, struct host **ret_host, struct diag *diag)
 {
 	struct host_options options = { 0 }; /* bridge_meta: see step() */
-	int r = host_new(d->event, &d->config, &options, on_host, d, ret_host, diag);
+	_cleanup_(host_freep) struct host *host = NULL;
+	int r = host_new(d->event, &d->config, &options, on_host, d, &host, diag);
 
-	if (r >= 0 && host_cgroup_trouble(*ret_host))
-		log_err("%s", host_cgroup_trouble(*ret_host));
-	return r;
+	if (r < 0)
+		return r;
+	/* half a fence looks like a whole one: only where somebody said that it will do */
+	d->unfit = host_cgroup_trouble(host) && d->config.cgroup_required;
+	if (d->unfit)
+		return diag_set(diag, -EOPNOTSUPP,
+				"%s; or set [cgroup] required = no to have jobs on bridges fenced "
+				"and jobs on the host's network not",
+				host_cgroup_trouble(host));
+	if (host_cgroup_trouble(host))
+		log_err("%s; going on without, as [cgroup] required = no says",
+			host_cgroup_trouble(host));
+	*ret_host = take_ptr(host);
+	return 0;
 }
 
 /* The new configuration counts from the next transaction on; nothing is taken out before it. */
@@ -354,7 +368,7 @@ int command_run(const struct options *options)
 	r = set_up(&d, &diag);
 	if (r < 0) {
 		log_err("cannot start: %s", diag.text[0] ? diag.text : strerror(-r));
-		return EXIT_FAILURE;
+		return d.unfit ? EXIT_CONFIG : EXIT_FAILURE;
 	}
 	say_mode(&d);
 	r = step(&d);

@@ -161,8 +161,10 @@ static void print_attention(FILE *out, const struct status_view *view)
 		unheld += view->rows[i].verdict->unconfinable;
 		stale += view->rows[i].verdict->stale_mirror;
 	}
-	if (violations + unheld + stale > 0)
+	if (violations + unheld + stale > 0 || view->cgroup_trouble)
 		fprintf(out, "\n");
+	if (view->cgroup_trouble)
+		fprintf(out, "! jobs on the host's network are NOT FENCED: see cgroups above\n");
 	if (violations > 0)
 		fprintf(out, "! %zu job%s where the server's mode cannot have placed %s\n",
 			violations, violations == 1 ? "" : "s", violations == 1 ? "it" : "them");

@@ -31,6 +31,12 @@ enum violation_policy {
 	ON_VIOLATION_FENCE,      /* for a server whose mode was changed while jobs were running */
 };
 
+/* A job that the fence cannot hold: privileged, a network without a bridge, … */
+enum unconfinable_policy {
+	UNCONFINABLE_REPORT,     /* the default */
+	UNCONFINABLE_QUARANTINE, /* so far as it can be held */
+};
+
 enum cgroup_driver {
 	CGROUP_DRIVER_AUTO,
 	CGROUP_DRIVER_CGROUPFS,
@@ -86,6 +92,7 @@ struct config_proxies {
 struct config {
 	enum network_mode mode;
 	enum violation_policy on_violation;
+	enum unconfinable_policy unconfinable;
 	struct reserved_ports ports;
 	char docker[256]; /* path of the engine's unix socket, without "unix://" */
 
@@ -94,6 +101,7 @@ struct config {
 	size_t bridges_n;
 
 	enum cgroup_driver cgroup_driver;
+	bool cgroup_required; /* true: without a cgroup v2 hierarchy the daemon refuses to start */
 	char cgroup_parent
 		[256]; /* the engine's cgroup-parent; empty: Docker's default for the driver */
 	char engine_cgroup[256]; /* cgroup of dockerd and docker-proxy; empty: found at run time */

@@ -139,6 +139,8 @@ static void assert_equals_defaults(const struct config *config)
 	config_defaults(&defaults);
 	assert_int_equal(config->mode, defaults.mode);
 	assert_int_equal(config->on_violation, defaults.on_violation);
+	assert_int_equal(config->unconfinable, defaults.unconfinable);
+	assert_int_equal(config->cgroup_required, defaults.cgroup_required);
 	assert_memory_equal(&config->ports, &defaults.ports, sizeof(defaults.ports));
 	assert_string_equal(config->docker, defaults.docker);
 	assert_int_equal(config->bridges_n, defaults.bridges_n);
@@ -167,6 +169,8 @@ static void test_defaults(void **state)
 	config_defaults(&config);
 	assert_int_equal(config.mode, 2);
 	assert_int_equal(config.on_violation, ON_VIOLATION_QUARANTINE);
+	assert_int_equal(config.unconfinable, UNCONFINABLE_REPORT);
+	assert_true(config.cgroup_required);
 	assert_int_equal(config.ports.shim, 10998);
 	assert_int_equal(config.ports.dcgm, 10997);
 	assert_int_equal(config.ports.runner, 10999);
@@ -260,7 +264,7 @@ static void test_example_is_the_defaults(void **state)
 	char text[16384];
 	size_t keys_n = uncomment_example(text, sizeof(text));
 
-	assert_int_equal(keys_n, 34);
+	assert_int_equal(keys_n, 36);
 	write_file(conf_path, text);
 	loaded = load_good((struct config_sources){ 0 });
 	assert_equals_defaults(&loaded.config);
@@ -305,21 +309,23 @@ static void test_example_has_every_key(void **state)
 			listed_n++;
 		}
 	}
-	assert_int_equal(listed_n, 34);
+	assert_int_equal(listed_n, 36);
 }
 
 static void test_every_key_counts(void **state)
 {
 	struct loaded loaded;
 
-	write_conf("  [jobs]\n  on_violation=fence ; remark\n"
+	write_conf("  [jobs]\n  on_violation=fence ; remark\nunconfinable = quarantine\n"
 		   "[ports]\nshim = 1\ndcgm = 65535\nrunner: 3\nrunner_ssh = 4\n"
 		   "[docker]\nsocket = unix:///run/other.sock\nbridges = br-a, docker0\tbr.1@x\n"
-		   "[cgroup]\ndriver = systemd\nparent = jobs.slice\n"
+		   "[cgroup]\ndriver = systemd\nrequired = no\nparent = jobs.slice\n"
 		   "engine = /system.slice/docker.service/\n"
 		   "[marks]\nbystander = 1\ncontainer = 65536\nhost = 0X80000000\n");
 	loaded = load_good((struct config_sources){ 0 });
 	assert_int_equal(loaded.config.on_violation, ON_VIOLATION_FENCE);
+	assert_int_equal(loaded.config.unconfinable, UNCONFINABLE_QUARANTINE);
+	assert_false(loaded.config.cgroup_required);
 	assert_int_equal(loaded.config.ports.shim, 1);
 	assert_int_equal(loaded.config.ports.dcgm, 65535);
 	assert_int_equal(loaded.config.ports.runner, 3);
@@ -351,7 +357,7 @@ static void test_what_is_unknown(void **state)
 	assert_refused("[Ports]\nshim = 1\n", "@/conf:5: there is no section [Ports]");
 	assert_refused("[ports]\nSHIM = 1\n", "@/conf:5: [ports] has no key \"SHIM\"");
 	assert_refused("[jobs]\nnetwork_mode = 3\n", "@/conf:5: [jobs] has no key "
-						     "\"network_mode\"; its keys are on_violation");
+						     "\"network_mode\"; its keys are on_violation, unconfinable");
 	assert_refused("[ports]\nsh\x1b[2Jim\" = 1\n", "no key \"sh?[2Jim?\"");
 	write_file(conf_path, "shim = 1\n");
 	struct loaded loaded = load((struct config_sources){ 0 });
@@ -390,6 +396,8 @@ static void test_bad_values(void **state)
 		const char *section, *key, *value, *says;
 	} cases[] = {
 		{ "jobs", "on_violation", "Quarantine", "must be quarantine or fence" },
+		{ "jobs", "unconfinable", "no", "must be report or quarantine" },
+		{ "cgroup", "required", "true", "must be yes or no" },
 		{ "jobs", "on_violation", "", "must be quarantine or fence" },
 		{ "ports", "shim", "0", "must be a TCP port, 1 to 65535" },
 		{ "ports", "shim", "65536", "must be a TCP port" },
