@@ -56,6 +56,7 @@ static const struct {
 	{ "outside_to_runner", GROUP_RUNNERS },
 
 	{ "host_job_quarantined", GROUP_QUARANTINE },
+	{ "bridge_job_quarantined", GROUP_QUARANTINE },
 	{ "to_quarantined", GROUP_QUARANTINE },
 };
 

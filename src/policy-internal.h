@@ -21,6 +21,7 @@ struct policy {
 	struct verdict *verdicts;             /* per container; owned */
 	const struct container **owners;      /* per container: whose namespace it is in; owned */
 	bool *shared_with_job;                /* per container: a live job is in its namespace; owned */
+	bool *quarantined;                    /* the same: a bridge job there originates nothing; owned */
 	struct port_index ports;
 	struct ip_addr *job_addrs;            /* of live jobs, sorted; owned */
 	size_t job_addrs_n;
@@ -41,6 +42,8 @@ int policy_add_ifname(struct ruleset *ruleset, enum set_id set, const char *name
 		      const char *comment);
 int policy_add_cgroup(struct ruleset *ruleset, enum set_id set, uint64_t id, const char *comment);
 
+/* The verdicts, and whose namespace is whose. */
+void policy_judge(struct policy *policy);
 /* The sets that do not depend on containers. */
 int policy_add_base(struct policy *policy);
 /* Everything about container @i, which is live. */

@@ -168,6 +168,8 @@ static void keep_unknown(struct policy *policy)
 		SET_BYSTANDERS6,
 		SET_JOBS4,
 		SET_JOBS6,
+		SET_QUARANTINED4,
+		SET_QUARANTINED6,
 		SET_PUBLISHED4,
 		SET_PUBLISHED6,
 		SET_PUBLISHED_ANY,
@@ -184,49 +186,13 @@ static void keep_unknown(struct policy *policy)
 		policy->config->on_violation == ON_VIOLATION_FENCE;
 }
 
-/* A process on the host network whose cgroup is elsewhere passes the fence by: say so. */
-static void judge_cgroup(const struct policy *policy, size_t i)
-{
-	const struct model *model = policy->model;
-	struct verdict *verdict = &policy->verdicts[i];
-	size_t used = strlen(verdict->why);
-
-	if (verdict->role != ROLE_JOB || verdict->placement != PLACEMENT_HOST ||
-	    !model->has_cgroups || !model->cgroup_id || model->cgroup_id[i] ||
-	    model->containers[i].pid == 0 || !container_is_live(&model->containers[i]))
-		return;
-	verdict->unconfinable = true;
-	snprintf(verdict->why + used, sizeof(verdict->why) - used,
-		 "; its cgroup is not where containers are expected: the fence does not see it");
-}
-
-static void judge(struct policy *policy)
-{
-	const struct model *model = policy->model;
-
-	for (size_t i = 0; i < model->containers_n; i++) {
-		const struct container *c = &model->containers[i];
-		const struct container *owner =
-			classify_owner(c, model->containers, model->containers_n);
-
-		classify(c, owner, policy->config->mode, policy->config->on_violation,
-			 &policy->verdicts[i]);
-		judge_cgroup(policy, i);
-		policy->owners[i] = owner ?: c;
-	}
-	/* a namespace is as trusted as its least trusted member */
-	for (size_t i = 0; i < model->containers_n; i++)
-		if (container_is_live(&model->containers[i]) &&
-		    policy->verdicts[i].role == ROLE_JOB)
-			policy->shared_with_job[policy->owners[i] - model->containers] = true;
-}
-
 static void policy_done(struct policy *policy)
 {
 	ruleset_free(policy->ruleset);
 	free(policy->verdicts);
 	free(policy->owners);
 	free(policy->shared_with_job);
+	free(policy->quarantined);
 	free(policy->job_addrs);
 	free(policy->tags);
 	port_index_done(&policy->ports);
@@ -242,8 +208,10 @@ static int prepare(struct policy *policy)
 	policy->verdicts = calloc(n, sizeof(*policy->verdicts));
 	policy->owners = calloc(n, sizeof(*policy->owners));
 	policy->shared_with_job = calloc(n, sizeof(*policy->shared_with_job));
+	policy->quarantined = calloc(n, sizeof(*policy->quarantined));
 	policy->tags = calloc((POLICY_TAG_MAX + 1) / 8, 1);
-	if (!policy->verdicts || !policy->owners || !policy->shared_with_job || !policy->tags)
+	if (!policy->verdicts || !policy->owners || !policy->shared_with_job ||
+	    !policy->quarantined || !policy->tags)
 		return -ENOMEM;
 	return port_index_make(policy->model, &policy->ports);
 }
@@ -255,7 +223,7 @@ int policy_build(const struct config *config, const struct model *model,
 	int r = prepare(&policy);
 
 	if (r >= 0) {
-		judge(&policy);
+		policy_judge(&policy);
 		r = policy_add_base(&policy);
 	}
 	if (r >= 0)

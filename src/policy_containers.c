@@ -90,9 +90,10 @@ static int add_bindings(struct policy *policy, const struct link *port,
 	return r;
 }
 
-static int add_job_endpoint(struct policy *policy, const struct endpoint *endpoint,
+static int add_job_endpoint(struct policy *policy, size_t i, const struct endpoint *endpoint,
 			    const char *bridge, const struct link *port, const char *comment)
 {
+	bool quarantined = policy->quarantined[policy->owners[i] - policy->model->containers];
 	struct elem_key prefix;
 	int r;
 
@@ -101,6 +102,12 @@ static int add_job_endpoint(struct policy *policy, const struct endpoint *endpoi
 	r = add_addr(policy, SET_JOBS4, SET_JOBS6, &prefix, &endpoint->ip4, comment);
 	if (r >= 0)
 		r = add_addr(policy, SET_JOBS4, SET_JOBS6, &prefix, &endpoint->ip6, comment);
+	if (r >= 0 && quarantined)
+		r = add_addr(policy, SET_QUARANTINED4, SET_QUARANTINED6, &prefix, &endpoint->ip4,
+			     comment);
+	if (r >= 0 && quarantined)
+		r = add_addr(policy, SET_QUARANTINED4, SET_QUARANTINED6, &prefix, &endpoint->ip6,
+			     comment);
 	if (r >= 0 && port && mac_addr_is_set(&endpoint->mac))
 		r = add_bindings(policy, port, endpoint, comment);
 	return r;
@@ -146,7 +153,7 @@ static int add_endpoints(struct policy *policy, size_t i, const char *comment)
 			continue;
 		port = port_index_find(policy, i, endpoint, bridge->ifindex);
 		r = is_job_side(policy, i)
-			    ? add_job_endpoint(policy, endpoint, bridge->name, port, comment)
+			    ? add_job_endpoint(policy, i, endpoint, bridge->name, port, comment)
 			    : add_bystander_endpoint(policy, endpoint, port, comment);
 	}
 	return r;

@@ -86,6 +86,12 @@ static void from_bridge(struct skeleton *skeleton)
 	/* ip6 daddr @bystanders6 counter name "job_to_bystander" goto refuse */
 	RULE(chain, NULL, IN(SET_BYSTANDERS6, F_IP6_DADDR), COUNT("job_to_bystander"),
 	     GOTO("refuse"));
+	/* iifname . ip saddr @quarantined4 counter name "bridge_job_quarantined" goto refuse */
+	RULE(chain, "it answers the host, above, and originates nothing",
+	     IN(SET_QUARANTINED4, F_IIFNAME, F_IP_SADDR), COUNT("bridge_job_quarantined"),
+	     GOTO("refuse"));
+	RULE(chain, NULL, IN(SET_QUARANTINED6, F_IIFNAME, F_IP6_SADDR),
+	     COUNT("bridge_job_quarantined"), GOTO("refuse"));
 	/* accept */
 	RULE(chain, "on to the internet; forward decides about other jobs", ACCEPT);
 
@@ -122,6 +128,11 @@ static void to_bridge(struct skeleton *skeleton)
 	/* iifname @guarded_bridges counter name "to_job" goto refuse */
 	RULE(chain, "job or bystander to job, whatever conntrack says",
 	     IN(SET_GUARDED_BRIDGES, F_IIFNAME), COUNT("to_job"), GOTO("refuse"));
+	/* oifname . ip daddr @quarantined4 counter name "bridge_job_quarantined" goto refuse */
+	RULE(chain, "what it had open before", IN(SET_QUARANTINED4, F_OIFNAME, F_IP_DADDR),
+	     COUNT("bridge_job_quarantined"), GOTO("refuse"));
+	RULE(chain, NULL, IN(SET_QUARANTINED6, F_OIFNAME, F_IP6_DADDR),
+	     COUNT("bridge_job_quarantined"), GOTO("refuse"));
 	/* ct direction reply accept */
 	RULE(chain, "answers from the internet", REPLY, ACCEPT);
 	/* counter name "to_job" goto refuse */

@@ -138,7 +138,7 @@ static json_t *row_json(const struct status_view *view, const struct status_row 
 		job ? mode_json(verdict->class, NULL) : json_null(), "confinement",
 		confinement_name(verdict->confinement), "held", status_row_held(view, row),
 		"violation", verdict->violation, "stale_mirror", verdict->stale_mirror,
-		"unconfinable", verdict->unconfinable, "hazards", hazards_json(c->hazards),
+		"unconfinable", verdict->unconfinable, "hazards", hazards_json(verdict->hazards),
 		"hazard_text", safe_string(c->hazard_text), "why", safe_string(verdict->why),
 		"stopped_packets",
 		view->live ? json_integer((json_int_t)row->stopped) : json_null());

@@ -3,8 +3,8 @@
  * What `status` shows, put together from what was seen: one row per container in the order in
  * which a person should read them, and how many packets were stopped of each. Pure.
  *
- * The kernel counts by element, and the elements of a job are those whose comment starts with its
- * name and task id (policy_containers.c writes it). An element that still names another container
+ * The kernel counts by element, and the elements of a job are those whose comment has its task id
+ * (policy_containers.c writes it). An element that still names another container
  * is never counted for this one.
  */
 #include "status-internal.h"
@@ -75,31 +75,33 @@ const char *violation_policy_name(enum violation_policy policy)
 	return "quarantine";
 }
 
-/* How the comments of its elements start. */
-static void comment_start(const struct status_row *row, char *text, size_t size)
+/* What the comments of its elements hold: the task, since a name may change. No name has blanks. */
+static void comment_part(const struct status_row *row, char *text, size_t size)
 {
 	const struct container *c = row->container;
 	char name[41], task[41];
 
 	text_safe(c->name && c->name[0] ? c->name : c->id, name, sizeof(name));
 	text_safe(c->task_id, task, sizeof(task));
-	if (row->verdict->role == ROLE_JOB)
-		snprintf(text, size, "%s task %s ", name, task);
+	if (row->verdict->role == ROLE_JOB && task[0])
+		snprintf(text, size, " task %s ", task);
+	else if (row->verdict->role == ROLE_JOB)
+		snprintf(text, size, "%s task  ", name);
 	else
 		snprintf(text, size, "%s bystander", name);
 }
 
 static uint64_t count_stopped(const struct ruleset *elements, const struct status_row *row)
 {
-	char start[128];
+	char part[128];
 	uint64_t packets = 0;
 
-	comment_start(row, start, sizeof(start));
+	comment_part(row, part, sizeof(part));
 	for (size_t s = 0; s < ARRAY_SIZE(counting_sets); s++) {
 		const struct elems *elems = &elements->sets[counting_sets[s]];
 
 		for (size_t i = 0; i < elems->n; i++)
-			if (strncmp(elems->elem[i].comment ?: "", start, strlen(start)) == 0)
+			if (strstr(elems->elem[i].comment ?: "", part))
 				packets += elems->elem[i].packets;
 	}
 	return packets;

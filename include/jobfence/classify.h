@@ -44,6 +44,7 @@ struct verdict {
 	bool violation;    /* the server's mode cannot have placed it so */
 	bool stale_mirror; /* remark: the mirrored mode may not be the server's */
 	bool unconfinable; /* hazards void the guarantee: never show it as confined without */
+	uint32_t hazards;  /* enum hazard: the container's, and what its networks are */
 	char why[256];     /* one sentence, safe to print */
 };
 

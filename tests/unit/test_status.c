@@ -414,17 +414,19 @@ static void packets_are_those_of_the_job(void **state)
 	add_counted(live, SET_JOBS6, 3, "train-0-0-0123abcd task " TASK " FORCED_BRIDGE isolated",
 		    300);
 	add_counted(live, SET_JOB_PORTS, 4, mine, 4000);
-	/* other sets, another task of that name, a name that only starts so, no name */
+	/* it was renamed: the task is the same */
+	add_counted(live, SET_JOBS4, 10, "before-0-0-0123abcd task " TASK " x y", 50000);
+	/* other sets, another task of that name, no name */
 	add_counted(live, SET_OWN, 5, mine, 50000);
 	add_counted(live, SET_JOBS4, 6, "train-0-0-0123abcd task 1 FORCED_BRIDGE isolated", 50000);
-	add_counted(live, SET_JOBS4, 7, "train-0-0-0123abcde task " TASK " x", 50000);
+	add_counted(live, SET_JOBS4, 7, "train-0-0-0123abcd task " TASK "0 x", 600000);
 	add_counted(live, SET_JOBS4, 8, "", 50000);
 	live->sets[SET_JOBS4].elem[live->sets[SET_JOBS4].n - 1].comment = NULL;
 	/* a bystander that shares a job's namespace */
 	add_counted(live, SET_JOBS4, 9, WEB " bystander", 6);
 	ruleset_seal(live);
 	assert_int_equal(status_view_fill(&f->view), 0);
-	assert_int_equal(row_of(&f->view, "a1")->stopped, 4321);
+	assert_int_equal(row_of(&f->view, "a1")->stopped, 54321);
 	assert_int_equal(row_of(&f->view, "b2")->stopped, 6);
 	assert_int_equal(row_of(&f->view, "c3")->stopped, 0);
 }

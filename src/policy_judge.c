@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What classify() cannot see, because it looks at one container: who shares a network namespace
+ * with whom, and whether the fence can tell a container from the host. A namespace is as trusted
+ * as its least trusted member. Pure; it never makes anyone freer than classify() did.
+ */
+#include "policy-internal.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+/* Adds to the sentence; what does not fit is cut. */
+static void add_why(struct verdict *verdict, const char *text)
+{
+	size_t used = strlen(verdict->why);
+
+	snprintf(verdict->why + used, sizeof(verdict->why) - used, "; %s", text);
+}
+
+static bool may_live(const struct container *container)
+{
+	return container_is_live(container) || container->state == CONTAINER_CREATED;
+}
+
+/* On a macvlan, ipvlan or overlay network it has an interface that is no port of a bridge here. */
+static uint32_t network_hazard(const struct policy *policy, const struct container *container)
+{
+	for (size_t i = 0; i < container->endpoints_n; i++) {
+		const struct network *network =
+			policy_network(policy->model, container->endpoints[i].network_id);
+		const char *driver = network ? network->driver : NULL;
+
+		if (driver && driver[0] && strcmp(driver, "bridge") != 0 &&
+		    strcmp(driver, "host") != 0 && strcmp(driver, "null") != 0)
+			return HAZARD_NETWORK_DRIVER;
+	}
+	return 0;
+}
+
+/* A process on the host network whose cgroup is elsewhere passes the fence by: say so. */
+static void judge_cgroup(const struct policy *policy, size_t i)
+{
+	const struct model *model = policy->model;
+	struct verdict *verdict = &policy->verdicts[i];
+
+	if (verdict->role != ROLE_JOB || verdict->placement != PLACEMENT_HOST ||
+	    !model->has_cgroups || !model->cgroup_id || model->cgroup_id[i] ||
+	    model->containers[i].pid == 0 || !container_is_live(&model->containers[i]))
+		return;
+	verdict->unconfinable = true;
+	add_why(verdict, "its cgroup is not where containers are expected: the fence does not see "
+			 "it");
+}
+
+/* What [jobs] unconfinable asks for: held as far as it can be. */
+static void judge_unconfinable(const struct policy *policy, struct verdict *verdict)
+{
+	if (verdict->role != ROLE_JOB || !verdict->unconfinable ||
+	    policy->config->unconfinable != UNCONFINABLE_QUARANTINE ||
+	    verdict->confinement == CONFINEMENT_QUARANTINED)
+		return;
+	verdict->confinement = CONFINEMENT_QUARANTINED;
+	add_why(verdict, "quarantined, as unconfinable says");
+}
+
+/* What is in the namespace of a job on a bridge is confined as the job is. On the host's network
+ * each has its own cgroup, and nothing is shared. */
+static void judge_shared(const struct policy *policy, size_t i)
+{
+	const struct container *owner = policy->owners[i];
+	struct verdict *verdict = &policy->verdicts[i];
+	size_t index = (size_t)(owner - policy->model->containers);
+
+	if (verdict->confinement != CONFINEMENT_NONE || verdict->placement == PLACEMENT_HOST ||
+	    !policy->shared_with_job[index])
+		return;
+	verdict->confinement =
+		policy->quarantined[index] ? CONFINEMENT_QUARANTINED : CONFINEMENT_ISOLATED;
+	snprintf(verdict->why, sizeof(verdict->why),
+		 "bystander (no is-task label), but a job is in its network namespace: %s like the "
+		 "job, until that is gone",
+		 confinement_name(verdict->confinement));
+}
+
+void policy_judge(struct policy *policy)
+{
+	const struct model *model = policy->model;
+
+	for (size_t i = 0; i < model->containers_n; i++) {
+		const struct container *c = &model->containers[i];
+		const struct container *owner =
+			classify_owner(c, model->containers, model->containers_n);
+		struct container with = *c;
+
+		with.hazards |= network_hazard(policy, owner ?: c);
+		classify(&with, owner, policy->config->mode, policy->config->on_violation,
+			 &policy->verdicts[i]);
+		policy->verdicts[i].hazards = with.hazards;
+		judge_cgroup(policy, i);
+		judge_unconfinable(policy, &policy->verdicts[i]);
+		policy->owners[i] = owner ?: c;
+	}
+	for (size_t i = 0; i < model->containers_n; i++) {
+		const struct verdict *verdict = &policy->verdicts[i];
+		size_t owner = (size_t)(policy->owners[i] - model->containers);
+
+		if (verdict->role != ROLE_JOB || !may_live(&model->containers[i]))
+			continue;
+		policy->shared_with_job[owner] |= container_is_live(&model->containers[i]);
+		/* of a placement that is not known yet the bridges are only isolated: see classify.c */
+		policy->quarantined[owner] |= verdict->placement == PLACEMENT_BRIDGE &&
+					      verdict->confinement == CONFINEMENT_QUARANTINED;
+	}
+	for (size_t i = 0; i < model->containers_n; i++)
+		judge_shared(policy, i);
+}
