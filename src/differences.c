@@ -134,8 +134,7 @@ static void tell_elem(struct teller *teller, const char *how, const struct op *o
 {
 	char key[400], safe[400], comment[ELEM_COMMENT_MAX + 1], mark[24] = "";
 
-	if (elem_key_text(op->set, op->elem->key, key, sizeof(key), teller->cgroup_path,
-			  teller->data) < 0)
+	if (elem_text(op->set, op->elem, key, sizeof(key), teller->cgroup_path, teller->data) < 0)
 		snprintf(key, sizeof(key), "?");
 	/* the quotes of names go as well: this is a sentence, not nft text */
 	snprintf(safe, sizeof(safe), "%s", key);
@@ -191,14 +190,23 @@ static void tell(struct teller *teller, const struct op *op)
 	case OP_ADD_ELEM:
 		tell_elem(teller, "missing", op);
 		break;
+	case OP_COMMIT:
+		break;
 	}
 }
 
 /* What is in a table, chain or set that is missing as a whole needs no sentence of its own. */
 static bool is_implied(const struct ops *ops, const struct op *op)
 {
+	const struct set_spec *spec = set_spec(op->set);
+
+	if (op->kind == OP_COMMIT)
+		return true;
 	if (op->kind == OP_ADD_TABLE || op->kind == OP_DEL_TABLE)
 		return false;
+	/* what stands in for a set that is made anew */
+	if (spec->next && strcmp(op->name, spec->next) == 0)
+		return true;
 	for (size_t i = 0; i < ops->n; i++)
 		if (ops->op[i].kind == OP_ADD_TABLE && ops->op[i].family == op->family)
 			return true;

@@ -28,14 +28,17 @@ DEFINE_CLEANUP(struct nftnl_set_elem *, nftnl_set_elem_free)
 uint32_t family_number(enum family family);
 const char *family_name(enum family family);
 
-/* The rule as libnftnl has it, with its comment. Returns 0 or -ENOMEM. */
+/* The rule as libnftnl has it, with its comment. @next as in struct op. Returns 0 or -ENOMEM. */
 int nft_rule_build(const struct chain *chain, const struct rule *rule,
-		   const struct skeleton_params *params, struct nftnl_rule **ret_rule);
+		   const struct skeleton_params *params, uint64_t next,
+		   struct nftnl_rule **ret_rule);
 /* Text of a rule's expressions and comment. Returns 0 or -ENOMEM. */
 int nft_rule_text(struct nftnl_rule *rule, char **ret_text);
 
 /* The set's description as nft 1.0.6 would write it. Returns 0 or -ENOMEM. */
-int nft_set_build(enum set_id id, struct nftnl_set **ret_set);
+int nft_set_build(enum set_id id, const char *name, struct nftnl_set **ret_set);
+/* NFT_SET_… */
+uint32_t nft_set_flags(const struct set_spec *spec);
 /* 32-bit key type of nft for @types (6 bits a field). */
 uint32_t nft_key_type(const enum key_type types[static SET_FIELDS_MAX]);
 

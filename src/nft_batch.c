@@ -109,7 +109,7 @@ static int add_rule(struct batch *batch, const struct skeleton *skeleton, const 
 	struct nlmsghdr *nlh =
 		begin(batch, op->family, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
 
-	if (!nlh || nft_rule_build(op->chain, op->rule, &skeleton->params, &rule) < 0)
+	if (!nlh || nft_rule_build(op->chain, op->rule, &skeleton->params, op->next, &rule) < 0)
 		return -ENOMEM;
 	nftnl_rule_nlmsg_build_payload(nlh, rule);
 	end(batch, nlh);
@@ -126,7 +126,7 @@ static int add_set(struct batch *batch, const struct op *op)
 	if (!nlh)
 		return -ENOMEM;
 	if (add) {
-		if (nft_set_build(op->set, &set) < 0)
+		if (nft_set_build(op->set, op->name, &set) < 0)
 			return -ENOMEM;
 	} else {
 		set = nftnl_set_alloc();
@@ -183,6 +183,33 @@ static int elem_comment(struct nftnl_set_elem *elem, const char *comment)
 	return nftnl_set_elem_set(elem, NFTNL_SET_ELEM_USERDATA, udata, (uint32_t)len + 3);
 }
 
+/* The end of an interval in one field is an element of its own: the first value behind it. An
+ * interval that ends with the last value of all has none, and nft wants to be told so. */
+static int append_end(struct nftnl_set *set, const struct set_spec *spec, const struct op *op,
+		      struct nftnl_set_elem *start)
+{
+	static const uint32_t open_end = NFTNL_SET_ELEM_F_INTERVAL_OPEN;
+	uint8_t end[ELEM_LAST_MAX], udata[6] = { NFTNL_UDATA_SET_ELEM_FLAGS, sizeof(open_end) };
+	uint32_t len = set_key_len(spec), i = len;
+	struct nftnl_set_elem *elem;
+
+	memcpy(end, op->elem->last, len);
+	while (i > 0 && ++end[i - 1] == 0)
+		i--;
+	if (i == 0) {
+		memcpy(udata + 2, &open_end, sizeof(open_end));
+		return nftnl_set_elem_set(start, NFTNL_SET_ELEM_USERDATA, udata, sizeof(udata));
+	}
+	elem = nftnl_set_elem_alloc();
+	if (!elem || nftnl_set_elem_set(elem, NFTNL_SET_ELEM_KEY, end, len) < 0) {
+		nftnl_set_elem_free(elem);
+		return -ENOMEM;
+	}
+	nftnl_set_elem_set_u32(elem, NFTNL_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
+	nftnl_set_elem_add(set, elem);
+	return 0;
+}
+
 static int append_elem(struct nftnl_set *set, const struct set_spec *spec, const struct op *op)
 {
 	_cleanup_(nftnl_set_elem_freep) struct nftnl_set_elem *elem = nftnl_set_elem_alloc();
@@ -198,8 +225,13 @@ static int append_elem(struct nftnl_set *set, const struct set_spec *spec, const
 				       sizeof(op->elem->data)) < 0)
 			return -ENOMEM;
 	}
+	struct nftnl_set_elem *added = elem;
+
+	if (nft_set_flags(spec) & NFT_SET_CONCAT &&
+	    nftnl_set_elem_set(elem, NFTNL_SET_ELEM_KEY_END, op->elem->last, set_key_len(spec)) < 0)
+		return -ENOMEM;
 	nftnl_set_elem_add(set, take_ptr(elem));
-	return 0;
+	return spec->interval && spec->key[1] == KEY_NONE ? append_end(set, spec, op, added) : 0;
 }
 
 static ssize_t add_elems(struct batch *batch, const struct op *ops, size_t n)
@@ -213,11 +245,11 @@ static ssize_t add_elems(struct batch *batch, const struct op *ops, size_t n)
 	size_t taken = 0;
 
 	if (!set || !nlh || nftnl_set_set_str(set, NFTNL_SET_TABLE, TABLE_NAME) < 0 ||
-	    nftnl_set_set_str(set, NFTNL_SET_NAME, spec->name) < 0)
+	    nftnl_set_set_str(set, NFTNL_SET_NAME, ops[0].name) < 0)
 		return -ENOMEM;
 	nftnl_set_set_u32(set, NFTNL_SET_ID, (uint32_t)ops[0].set + 1);
 	while (taken < n && taken < ELEMS_PER_MESSAGE && ops[taken].kind == ops[0].kind &&
-	       ops[taken].set == ops[0].set) {
+	       ops[taken].set == ops[0].set && strcmp(ops[taken].name, ops[0].name) == 0) {
 		if (append_elem(set, spec, &ops[taken]) < 0)
 			return -ENOMEM;
 		taken++;
@@ -261,6 +293,8 @@ ssize_t batch_add_ops(struct batch *batch, const struct skeleton *skeleton, cons
 	case OP_ADD_ELEM:
 	case OP_DEL_ELEM:
 		return add_elems(batch, ops, n);
+	case OP_COMMIT:
+		break;
 	}
 	return r < 0 ? r : 1;
 }

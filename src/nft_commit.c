@@ -168,15 +168,15 @@ static int refused(const struct answers *answers, const struct ops *ops, const s
 	return diag_set(diag, answers->error, "the kernel refused a step (%s): %s", step, cause);
 }
 
-int nft_commit(struct nft *nft, const struct skeleton *skeleton, const struct ops *ops,
-	       struct commit_stats *ret_stats, struct diag *diag)
+/* One transaction; adds to @stats. */
+static int commit(struct nft *nft, const struct skeleton *skeleton, const struct ops *ops,
+		  struct commit_stats *stats, struct diag *diag)
 {
 	_cleanup_(batch_done) struct batch batch = { .first_seq = nft->seq, .seq = nft->seq };
 	_cleanup_free_ size_t *first_op = NULL;
 	size_t messages = 0;
 	int r;
 
-	*ret_stats = (struct commit_stats){ 0 };
 	if (ops->n == 0)
 		return 0;
 	first_op = reallocarray(NULL, ops->n, sizeof(*first_op));
@@ -198,8 +198,26 @@ int nft_commit(struct nft *nft, const struct skeleton *skeleton, const struct op
 		return diag_set(diag, r, "cannot read the kernel's answer: %s", strerror(-r));
 	if (answers.error < 0)
 		return refused(&answers, ops, first_op, messages, diag);
-	*ret_stats = (struct commit_stats){ .messages = messages, .bytes = batch.len };
+	stats->messages += messages;
+	stats->bytes += batch.len;
 	return 0;
+}
+
+int nft_commit(struct nft *nft, const struct skeleton *skeleton, const struct ops *ops,
+	       struct commit_stats *ret_stats, struct diag *diag)
+{
+	int r = 0;
+
+	*ret_stats = (struct commit_stats){ 0 };
+	for (size_t first = 0, i = 0; r >= 0 && i <= ops->n; i++) {
+		const struct ops part = { .op = ops->op + first, .n = i - first };
+
+		if (i < ops->n && ops->op[i].kind != OP_COMMIT)
+			continue;
+		r = commit(nft, skeleton, &part, ret_stats, diag);
+		first = i + 1;
+	}
+	return r;
 }
 
 /* A batch without its end message is checked and thrown away by the kernel. */

@@ -74,14 +74,14 @@ int ops_add(struct ops *ops, const struct op *op)
 	return 0;
 }
 
-static void elem_text(const struct op *op, const char *verb, char *buffer, size_t size)
+static void elem_op_text(const struct op *op, const char *verb, char *buffer, size_t size)
 {
 	char key[400];
 
-	if (elem_key_text(op->set, op->elem->key, key, sizeof(key), NULL, NULL) < 0)
+	if (elem_text(op->set, op->elem, key, sizeof(key), NULL, NULL) < 0)
 		snprintf(key, sizeof(key), "?");
 	snprintf(buffer, size, "%s element %s of set %s %s%s%s%s", verb, key,
-		 family_name(op->family), set_spec(op->set)->name, op->elem->comment ? " (" : "",
+		 family_name(op->family), op->name, op->elem->comment ? " (" : "",
 		 op->elem->comment ?: "", op->elem->comment ? ")" : "");
 }
 
@@ -124,10 +124,13 @@ void op_text(const struct op *op, char *buffer, size_t size)
 		snprintf(buffer, size, "delete flow table %s %s", family, op->name);
 		break;
 	case OP_DEL_ELEM:
-		elem_text(op, "delete", buffer, size);
+		elem_op_text(op, "delete", buffer, size);
 		break;
 	case OP_ADD_ELEM:
-		elem_text(op, "add", buffer, size);
+		elem_op_text(op, "add", buffer, size);
+		break;
+	case OP_COMMIT:
+		snprintf(buffer, size, "commit");
 		break;
 	}
 }

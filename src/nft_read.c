@@ -21,6 +21,7 @@
 
 #define READ_TRIES 10
 #define READ_TIMEOUT_MS 5000
+#define INTERVAL_END 1 /* as the data of an element that is being read */
 
 DEFINE_CLEANUP(struct nftnl_gen *, nftnl_gen_free)
 DEFINE_CLEANUP(struct nftnl_flowtable *, nftnl_flowtable_free)
@@ -233,13 +234,13 @@ static bool set_as_specified(struct nftnl_set *set, const struct set_spec *spec)
 	const void *udata = nftnl_set_get_data(set, NFTNL_SET_USERDATA, &udata_len);
 	_cleanup_(nftnl_set_freep) struct nftnl_set *wanted = NULL;
 
-	if (nft_set_build(spec->id, &wanted) < 0)
+	if (nft_set_build(spec->id, spec->name, &wanted) < 0)
 		return true; /* no memory to tell: never a reason to tear a set down */
 	const void *wanted_udata = nftnl_set_get_data(wanted, NFTNL_SET_USERDATA, &wanted_len);
 
 	return nftnl_set_get_u32(set, NFTNL_SET_KEY_LEN) == set_key_len(spec) &&
 	       nftnl_set_get_u32(set, NFTNL_SET_KEY_TYPE) == nft_key_type(spec->key) &&
-	       flags == (spec->data != KEY_NONE ? NFT_SET_MAP : 0) && udata_len == wanted_len &&
+	       flags == nft_set_flags(spec) && udata_len == wanted_len &&
 	       memcmp(udata, wanted_udata, udata_len) == 0;
 }
 
@@ -306,9 +307,44 @@ static const char *udata_comment(const uint8_t *udata, uint32_t len)
 	return NULL;
 }
 
+/* An end before the start with the same key: intervals may touch. */
+static int interval_qsort(const void *a, const void *b)
+{
+	const struct elem *one = a, *two = b;
+
+	return memcmp(one->key, two->key, sizeof(one->key))
+		       ?: (two->data == INTERVAL_END) - (one->data == INTERVAL_END);
+}
+
+/* Intervals of one field are read as starts and ends, in whatever order the kernel keeps them. */
+static void pair_intervals(struct elems *elems, uint32_t len)
+{
+	size_t kept = 0;
+
+	if (elems->n)
+		qsort(elems->elem, elems->n, sizeof(*elems->elem), interval_qsort);
+	for (size_t i = 0; i < elems->n; i++) {
+		struct elem elem = elems->elem[i];
+		uint32_t byte = len;
+
+		if (elem.data == INTERVAL_END)
+			continue;
+		memset(elem.last, 0, sizeof(elem.last));
+		memset(elem.last, 0xff, len);
+		if (i + 1 < elems->n) {
+			memcpy(elem.last, elems->elem[i + 1].key, len);
+			while (byte > 0 && elem.last[byte - 1]-- == 0)
+				byte--;
+		}
+		elems->elem[kept++] = elem;
+	}
+	elems->n = kept;
+}
+
 static int read_elem(struct reader *reader, struct nftnl_set_elem *from)
 {
 	struct ruleset *ruleset = reader->live->elements;
+	const struct set_spec *spec = set_spec(reader->set);
 	struct elem elem = { 0 };
 	struct elem_key key;
 	const char *comment = NULL;
@@ -330,11 +366,20 @@ static int read_elem(struct reader *reader, struct nftnl_set_elem *from)
 			return r;
 	}
 	nftnl_set_elem_expr_foreach(from, elem_counter, &elem);
+	/* an end is an element of its own here: see pair_intervals() */
+	if (spec->interval && nftnl_set_elem_is_set(from, NFTNL_SET_ELEM_FLAGS) &&
+	    nftnl_set_elem_get_u32(from, NFTNL_SET_ELEM_FLAGS) & NFT_SET_ELEM_INTERVAL_END)
+		elem.data = INTERVAL_END;
+	value = nftnl_set_elem_get(from, NFTNL_SET_ELEM_KEY_END, &len);
+	if (spec->interval)
+		memcpy(elem.last, value && len <= sizeof(elem.last) ? value : key.bytes,
+		       value && len <= sizeof(elem.last) ? len : sizeof(elem.last));
 	r = ruleset_add(ruleset, reader->set, &key, elem.data, comment);
 	if (r < 0)
 		return r;
 	struct elems *elems = &ruleset->sets[reader->set];
 
+	memcpy(elems->elem[elems->n - 1].last, elem.last, sizeof(elem.last));
 	elems->elem[elems->n - 1].packets = elem.packets;
 	elems->elem[elems->n - 1].bytes = elem.bytes;
 	return 0;
@@ -429,7 +474,12 @@ static int dump_elems(struct nft *nft, struct reader *reader)
 	    nftnl_set_set_str(set, NFTNL_SET_NAME, set_spec(reader->set)->name) < 0)
 		return -ENOMEM;
 	nftnl_set_elems_nlmsg_build_payload(nlh, set);
-	return request(nft, nlh, on_elems, reader);
+	int r = request(nft, nlh, on_elems, reader);
+	const struct set_spec *spec = set_spec(reader->set);
+
+	if (r >= 0 && spec->interval && spec->key[1] == KEY_NONE)
+		pair_intervals(&reader->live->elements->sets[reader->set], set_key_len(spec));
+	return r;
 }
 
 static int read_family(struct nft *nft, struct reader *reader, struct diag *diag)

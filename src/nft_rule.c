@@ -23,6 +23,7 @@
 struct builder {
 	struct nftnl_rule *rule;
 	const struct skeleton_params *params;
+	uint64_t next; /* sets that are looked up by their other name */
 	enum family family;
 	int error;
 	bool ip, ip6, tcp, icmpv6; /* protocol matches that are already in */
@@ -192,7 +193,9 @@ static void add_lookup(struct builder *b, const struct stmt *stmt)
 	}
 	expr = add_expr(b, "lookup");
 	set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
-	set_str(b, expr, NFTNL_EXPR_LOOKUP_SET, set_spec(stmt->set)->name);
+	set_str(b, expr, NFTNL_EXPR_LOOKUP_SET,
+		b->next & SET_BIT_OF(stmt->set) ? set_spec(stmt->set)->next
+						: set_spec(stmt->set)->name);
 	/* always there: the kernel's dump has it too */
 	set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, stmt->negate ? NFT_LOOKUP_F_INV : 0);
 }
@@ -385,10 +388,13 @@ static int add_comment(struct nftnl_rule *rule, const char *text)
 }
 
 int nft_rule_build(const struct chain *chain, const struct rule *rule,
-		   const struct skeleton_params *params, struct nftnl_rule **ret_rule)
+		   const struct skeleton_params *params, uint64_t next,
+		   struct nftnl_rule **ret_rule)
 {
 	_cleanup_(nftnl_rule_freep) struct nftnl_rule *built = nftnl_rule_alloc();
-	struct builder b = { .rule = built, .params = params, .family = chain->family };
+	struct builder b = {
+		.rule = built, .params = params, .next = next, .family = chain->family
+	};
 
 	if (!built)
 		return -ENOMEM;
@@ -447,7 +453,7 @@ int nft_rule_fingerprint(const struct chain *chain, const struct rule *rule,
 			 const struct skeleton_params *params, char **ret_text)
 {
 	_cleanup_(nftnl_rule_freep) struct nftnl_rule *built = NULL;
-	int r = nft_rule_build(chain, rule, params, &built);
+	int r = nft_rule_build(chain, rule, params, 0, &built);
 
 	return r < 0 ? r : nft_rule_text(built, ret_text);
 }

@@ -34,6 +34,8 @@ static uint32_t type_number(enum key_type type)
 		return 0x13;
 	case KEY_CGROUP:
 		return 0x2e;
+	case KEY_IFINDEX:
+		return 0x14;
 	}
 	return 0;
 }
@@ -57,6 +59,7 @@ static uint32_t byte_order(const struct set_spec *spec)
 	case KEY_IFNAME:
 	case KEY_MARK:
 	case KEY_CGROUP:
+	case KEY_IFINDEX:
 		return 1;
 	case KEY_NONE:
 	case KEY_IPV4:
@@ -86,11 +89,34 @@ static int add_user_data(struct nftnl_set *set, const struct set_spec *spec)
 	return ok ? 0 : -ENOMEM;
 }
 
-int nft_set_build(enum set_id id, struct nftnl_set **ret_set)
+uint32_t nft_set_flags(const struct set_spec *spec)
+{
+	uint32_t flags = spec->data != KEY_NONE ? NFT_SET_MAP : 0;
+
+	if (spec->interval)
+		flags |= NFT_SET_INTERVAL;
+	if (spec->interval && spec->key[1] != KEY_NONE)
+		flags |= NFT_SET_CONCAT;
+	return flags;
+}
+
+/* Ranges in several fields: the kernel wants to know where each field ends. */
+static int add_fields(struct nftnl_set *set, const struct set_spec *spec)
+{
+	uint8_t len[SET_FIELDS_MAX];
+	uint32_t n = 0;
+
+	if (!(nft_set_flags(spec) & NFT_SET_CONCAT))
+		return 0;
+	for (; n < SET_FIELDS_MAX && spec->key[n] != KEY_NONE; n++)
+		len[n] = (uint8_t)key_type_len(spec->key[n]);
+	return nftnl_set_set_data(set, NFTNL_SET_DESC_CONCAT, len, n) < 0 ? -ENOMEM : 0;
+}
+
+int nft_set_build(enum set_id id, const char *name, struct nftnl_set **ret_set)
 {
 	const struct set_spec *spec = set_spec(id);
 	_cleanup_(nftnl_set_freep) struct nftnl_set *set = nftnl_set_alloc();
-	uint32_t flags = 0;
 
 	if (!set)
 		return -ENOMEM;
@@ -99,13 +125,13 @@ int nft_set_build(enum set_id id, struct nftnl_set **ret_set)
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, nft_key_type(spec->key));
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, set_key_len(spec));
 	if (spec->data != KEY_NONE) {
-		flags |= NFT_SET_MAP;
 		nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, type_number(spec->data));
 		nftnl_set_set_u32(set, NFTNL_SET_DATA_LEN, key_type_len(spec->data));
 	}
-	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, flags);
+	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, nft_set_flags(spec));
 	if (nftnl_set_set_str(set, NFTNL_SET_TABLE, TABLE_NAME) < 0 ||
-	    nftnl_set_set_str(set, NFTNL_SET_NAME, spec->name) < 0 || add_user_data(set, spec) < 0)
+	    nftnl_set_set_str(set, NFTNL_SET_NAME, name) < 0 || add_fields(set, spec) < 0 ||
+	    add_user_data(set, spec) < 0)
 		return -ENOMEM;
 	if (spec->counter) {
 		struct nftnl_expr *counter = nftnl_expr_alloc("counter");

@@ -3,6 +3,11 @@
  * The comparison of what should be with what is. Pure: the same two rulesets always give the same
  * steps, and equal rulesets give none. Absent is a value here: whatever is in our tables and not
  * in the desired ruleset goes, an attribute that is missing differs from one that is there.
+ *
+ * An interval set is never changed while rules look it up. The kernel shows the new content of a
+ * range tree or a pipapo set only some time after the rules of the same transaction, so that even a
+ * new set beside new rules would be empty for a moment. A copy with the new content is committed
+ * first; then the rules turn to it and the set is made anew; then they turn back.
  */
 #include "jobfence/plan.h"
 
@@ -15,6 +20,8 @@ struct planner {
 	const struct live *live;
 	struct ops *ops;
 	bool all_rules;                /* a set is made anew: no rule may refer to the old one */
+	bool remade[SET_MAX];          /* the set is there and is made anew */
+	uint64_t copied;               /* of these: interval sets, for which a copy stands in */
 	bool chain_stale[CHAINS_MAX];  /* rules to be written */
 	bool chain_remade[CHAINS_MAX]; /* to be deleted first: another hook or priority */
 };
@@ -60,10 +67,47 @@ static int rules_equal(const struct planner *p, const struct chain *chain,
 	return 1;
 }
 
+/* A copy that a killed step left: it may be looked up, so it cannot be the new one. */
+static bool copy_is_left(const struct planner *p, const struct set_spec *spec)
+{
+	for (size_t i = 0; i < p->live->extra_n; i++)
+		if (p->live->extra[i].kind == LIVE_SET &&
+		    p->live->extra[i].family == spec->family &&
+		    strcmp(p->live->extra[i].name, spec->next) == 0)
+			return true;
+	return false;
+}
+
+static void judge_sets(struct planner *p)
+{
+	for (size_t i = 0; i < SET_MAX; i++) {
+		const struct set_spec *spec = set_spec((enum set_id)i);
+
+		p->remade[i] = p->live->set_differs[i];
+		if (spec->interval && p->live->set_present[i])
+			p->remade[i] |=
+				!elems_equal(&p->desired->sets[i], &p->live->elements->sets[i]);
+		if (!p->remade[i])
+			continue;
+		if (spec->interval && !copy_is_left(p, spec))
+			p->copied |= SET_BIT_OF(i);
+		else
+			p->all_rules = true;
+	}
+}
+
+static bool looks_up(const struct chain *chain, uint64_t sets)
+{
+	for (size_t i = 0; i < chain->rules_n; i++)
+		for (const struct stmt *s = chain->rules[i].stmts;
+		     s < chain->rules[i].stmts + RULE_STMTS_MAX && s->kind != STMT_END; s++)
+			if (s->kind == STMT_LOOKUP && sets & SET_BIT_OF(s->set))
+				return true;
+	return false;
+}
+
 static int judge_chains(struct planner *p)
 {
-	for (size_t i = 0; i < SET_MAX; i++)
-		p->all_rules |= p->live->set_differs[i];
 	for (size_t i = 0; i < p->skeleton->chains_n; i++) {
 		const struct chain *chain = &p->skeleton->chains[i];
 		const struct live_chain *live = live_chain(p->live, chain->family, chain->name);
@@ -71,7 +115,7 @@ static int judge_chains(struct planner *p)
 
 		if (equal < 0)
 			return equal;
-		p->chain_stale[i] = !equal;
+		p->chain_stale[i] = !equal || looks_up(chain, p->copied);
 		if (!live)
 			continue;
 		p->chain_remade[i] = live->base != chain->base || !live->plain ||
@@ -128,7 +172,7 @@ static int plan_delete(struct planner *p)
 						.name = live->name });
 	}
 	for (size_t i = 0; r >= 0 && i < SET_MAX; i++)
-		if (p->live->set_differs[i])
+		if (p->remade[i])
 			r = add(p, (struct op){ .kind = OP_DEL_SET,
 						.set = (enum set_id)i,
 						.family = set_spec((enum set_id)i)->family,
@@ -150,7 +194,7 @@ static int plan_objects(struct planner *p)
 						.family = p->skeleton->counters[i].family,
 						.name = p->skeleton->counters[i].name });
 	for (size_t i = 0; r >= 0 && i < SET_MAX; i++)
-		if (!p->live->set_present[i] || p->live->set_differs[i])
+		if (!p->live->set_present[i] || p->remade[i])
 			r = add(p, (struct op){ .kind = OP_ADD_SET,
 						.set = (enum set_id)i,
 						.family = set_spec((enum set_id)i)->family,
@@ -165,11 +209,6 @@ static int plan_objects(struct planner *p)
 						.chain = chain });
 	}
 	return r;
-}
-
-static bool elem_same(const struct elem *a, const struct elem *b)
-{
-	return a->data == b->data && strcmp(a->comment ?: "", b->comment ?: "") == 0;
 }
 
 /* One set: a walk over two sorted arrays. An element that changes is deleted and added. */
@@ -188,7 +227,7 @@ static int plan_set(enum set_id set, const struct elems *want, const struct elem
 			  : h == have->n
 				  ? -1
 				  : memcmp(want->elem[w].key, have->elem[h].key, ELEM_KEY_MAX);
-		bool changed = cmp == 0 && !elem_same(&want->elem[w], &have->elem[h]);
+		bool changed = cmp == 0 && !elem_equal(&want->elem[w], &have->elem[h]);
 
 		op.elem = deletes ? &have->elem[h] : &want->elem[w];
 		if (deletes ? cmp > 0 || changed : cmp < 0 || changed)
@@ -213,7 +252,7 @@ static int plan_set_keep(enum set_id set, const struct ruleset *desired, const s
 				 .name = set_spec(set)->name,
 				 .elem = &have->elem[i] };
 
-		if (want && !elem_same(want, &have->elem[i]))
+		if (want && !elem_equal(want, &have->elem[i]))
 			r = ops_add(ops, &op);
 	}
 	return r;
@@ -237,20 +276,77 @@ static int plan_all_sets(const struct ruleset *desired, const struct ruleset *ac
 	return r;
 }
 
+/* @next: the sets whose copies these rules look up. */
+static int plan_chain_rules(struct planner *p, const struct chain *chain, uint64_t next)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < chain->rules_n; i++)
+		r = add(p, (struct op){ .kind = OP_ADD_RULE,
+					.family = chain->family,
+					.name = chain->name,
+					.chain = chain,
+					.rule = &chain->rules[i],
+					.next = next });
+	return r;
+}
+
 static int plan_rules(struct planner *p)
 {
 	int r = 0;
 
+	for (size_t i = 0; r >= 0 && i < p->skeleton->chains_n; i++)
+		if (p->chain_stale[i])
+			r = plan_chain_rules(p, &p->skeleton->chains[i], p->copied);
+	return r;
+}
+
+/* The copies, before anything else: a transaction of its own. */
+static int plan_copies(struct planner *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < SET_MAX; i++) {
+		const struct elems *elems = &p->desired->sets[i];
+		struct op op = { .kind = OP_ADD_SET,
+				 .set = (enum set_id)i,
+				 .family = set_spec((enum set_id)i)->family,
+				 .name = set_spec((enum set_id)i)->next };
+
+		if (!(p->copied & SET_BIT_OF(i)))
+			continue;
+		r = add(p, op);
+		op.kind = OP_ADD_ELEM;
+		for (size_t j = 0; r >= 0 && j < elems->n; j++) {
+			op.elem = &elems->elem[j];
+			r = add(p, op);
+		}
+	}
+	return r < 0 || !p->copied ? r : add(p, (struct op){ .kind = OP_COMMIT });
+}
+
+/* The rules back to the sets, after all else, and the copies away. */
+static int plan_back(struct planner *p)
+{
+	int r = p->copied ? add(p, (struct op){ .kind = OP_COMMIT }) : 0;
+
 	for (size_t i = 0; r >= 0 && i < p->skeleton->chains_n; i++) {
 		const struct chain *chain = &p->skeleton->chains[i];
 
-		for (size_t j = 0; r >= 0 && p->chain_stale[i] && j < chain->rules_n; j++)
-			r = add(p, (struct op){ .kind = OP_ADD_RULE,
-						.family = chain->family,
-						.name = chain->name,
-						.chain = chain,
-						.rule = &chain->rules[j] });
+		if (!looks_up(chain, p->copied))
+			continue;
+		r = add(p, (struct op){ .kind = OP_FLUSH_CHAIN,
+					.family = chain->family,
+					.name = chain->name });
+		if (r >= 0)
+			r = plan_chain_rules(p, chain, 0);
 	}
+	for (size_t i = 0; r >= 0 && i < SET_MAX; i++)
+		if (p->copied & SET_BIT_OF(i))
+			r = add(p, (struct op){ .kind = OP_DEL_SET,
+						.set = (enum set_id)i,
+						.family = set_spec((enum set_id)i)->family,
+						.name = set_spec((enum set_id)i)->next });
 	return r;
 }
 
@@ -259,8 +355,12 @@ int plan_make(const struct skeleton *skeleton, const struct ruleset *desired,
 {
 	_cleanup_(ops_done) struct ops ops = { 0 };
 	struct planner p = { .skeleton = skeleton, .desired = desired, .live = live, .ops = &ops };
-	int r = judge_chains(&p);
+	int r;
 
+	judge_sets(&p);
+	r = judge_chains(&p);
+	if (r >= 0)
+		r = plan_copies(&p);
 	for (size_t family = 0; r >= 0 && family < FAMILY_MAX; family++)
 		if (!live->table[family])
 			r = add(&p,
@@ -272,14 +372,25 @@ int plan_make(const struct skeleton *skeleton, const struct ruleset *desired,
 	if (r >= 0)
 		r = plan_objects(&p);
 	if (r >= 0)
-		r = plan_all_sets(desired, live->elements, live->set_differs, &ops);
+		r = plan_all_sets(desired, live->elements, p.remade, &ops);
 	if (r >= 0)
 		r = plan_rules(&p);
+	if (r >= 0)
+		r = plan_back(&p);
 	if (r < 0)
 		return r;
 	*ret_ops = ops;
 	ops = (struct ops){ 0 };
 	return 0;
+}
+
+bool plan_elements_suffice(const struct ruleset *desired, const struct ruleset *actual)
+{
+	for (size_t i = 0; i < SET_MAX; i++)
+		if (set_spec((enum set_id)i)->interval &&
+		    !elems_equal(&desired->sets[i], &actual->sets[i]))
+			return false;
+	return true;
 }
 
 int plan_elements(const struct ruleset *desired, const struct ruleset *actual, struct ops *ret_ops)

@@ -46,6 +46,8 @@ int policy_add_cgroup(struct ruleset *ruleset, enum set_id set, uint64_t id, con
 void policy_judge(struct policy *policy);
 /* The sets that do not depend on containers. */
 int policy_add_base(struct policy *policy);
+/* The sets that decide what is reached beyond the host. */
+int policy_add_egress(struct policy *policy);
 /* Everything about container @i, which is live. */
 int policy_add_container(struct policy *policy, size_t i);
 /* Addresses of live jobs: no bystander may claim one. */

@@ -157,6 +157,7 @@ static void keep_unknown(struct policy *policy)
 {
 	static const enum set_id sets[] = {
 		SET_GUARDED_BRIDGES,
+		SET_GUARDED_LINKS,
 		SET_BRIDGE_GUARDED,
 		SET_ENGINE_CGROUPS,
 		SET_BYSTANDER_CGROUPS,
@@ -226,6 +227,8 @@ int policy_build(const struct config *config, const struct model *model,
 		policy_judge(&policy);
 		r = policy_add_base(&policy);
 	}
+	if (r >= 0)
+		r = policy_add_egress(&policy);
 	if (r >= 0)
 		r = policy_collect_job_addrs(&policy);
 	for (size_t i = 0; r >= 0 && i < model->containers_n; i++)

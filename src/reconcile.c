@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Desired against actual, then one transaction. The fast path trusts what was committed last; it
- * is left whenever something other than elements may differ (first step, other rules, a failure,
- * foreign hands, an engine that has not told all). A failed step changes nothing and forgets the
- * picture, so that the next one reads the kernel.
+ * Desired against actual, then one transaction (three where an interval set is made anew). The fast
+ * path trusts what was committed last; it is left whenever something other than elements may differ
+ * (first step, other rules, intervals, a failure, foreign hands, an engine that has not told all). A
+ * failed step leaves the fence whole and forgets the picture, so that the next one reads the kernel.
  */
 #include "jobfence/reconcile.h"
 
@@ -139,7 +139,8 @@ int reconcile_run(struct reconcile *reconcile, const struct config *config,
 		skeleton_build(&params, reconcile->skeleton);
 		reconcile_forget(reconcile);
 	}
-	if (reconcile->actual && keeps_nothing(desired))
+	if (reconcile->actual && keeps_nothing(desired) &&
+	    plan_elements_suffice(desired, reconcile->actual))
 		r = run_elements(reconcile, desired, ret_result, diag);
 	else
 		r = run_full(reconcile, model, desired, ret_result, diag);

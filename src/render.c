@@ -253,7 +253,7 @@ static void render_elements(FILE *out, const struct ruleset *ruleset, enum set_i
 		const struct elem *elem = &elems->elem[i];
 		char text[400];
 
-		if (elem_key_text(id, elem->key, text, sizeof(text), cgroup_path, data) < 0)
+		if (elem_text(id, elem, text, sizeof(text), cgroup_path, data) < 0)
 			continue;
 		if (strstr(text, "cgroup ")) {
 			fprintf(out, "\t\t# left out, its path is not known: %s\n", text);
@@ -281,7 +281,8 @@ static void render_set(FILE *out, const struct ruleset *ruleset, enum set_id id,
 		fprintf(out, "%s%s", i ? " . " : "", key_type_name(spec->key[i]));
 	if (spec->data != KEY_NONE)
 		fprintf(out, " : %s", key_type_name(spec->data));
-	fprintf(out, "\n\t\tcomment \"%s\"\n", spec->why);
+	fprintf(out, "\n%s\t\tcomment \"%s\"\n", spec->interval ? "\t\tflags interval\n" : "",
+		spec->why);
 	if (spec->counter)
 		fprintf(out, "\t\tcounter\n");
 	render_elements(out, ruleset, id, cgroup_path, data);

@@ -8,10 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
-
-#include "jobfence/addr.h"
 
 int ruleset_new(struct ruleset **ret_ruleset)
 {
@@ -77,6 +74,18 @@ int ruleset_add(struct ruleset *ruleset, enum set_id set, const struct elem_key 
 	return 0;
 }
 
+int ruleset_add_range(struct ruleset *ruleset, enum set_id set, const struct elem_key *first,
+		      const struct elem_key *last)
+{
+	struct elems *elems = &ruleset->sets[set];
+	int r = ruleset_add(ruleset, set, first, 0, NULL);
+
+	if (r < 0)
+		return r;
+	memcpy(elems->elem[elems->n - 1].last, last->bytes, ELEM_LAST_MAX);
+	return 0;
+}
+
 static int elem_cmp(const void *a, const void *b)
 {
 	const struct elem *one = a, *two = b;
@@ -125,6 +134,22 @@ const struct elem *ruleset_find(const struct ruleset *ruleset, enum set_id set,
 	return bsearch(&wanted, elems->elem, elems->n, sizeof(*elems->elem), elem_cmp);
 }
 
+bool elem_equal(const struct elem *a, const struct elem *b)
+{
+	return elem_cmp(a, b) == 0 && memcmp(a->last, b->last, sizeof(a->last)) == 0 &&
+	       a->data == b->data && strcmp(a->comment ?: "", b->comment ?: "") == 0;
+}
+
+bool elems_equal(const struct elems *a, const struct elems *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!elem_equal(&a->elem[i], &b->elem[i]))
+			return false;
+	return true;
+}
+
 void elem_key_init(struct elem_key *key)
 {
 	*key = (struct elem_key){ 0 };
@@ -166,76 +191,4 @@ void elem_key_u32(struct elem_key *key, uint32_t host_order)
 void elem_key_u64(struct elem_key *key, uint64_t host_order)
 {
 	elem_key_add(key, &host_order, sizeof(host_order));
-}
-
-struct cgroup_names {
-	cgroup_path_fn path;
-	void *data;
-};
-
-static void field_text(enum key_type type, const uint8_t *field, char *text, size_t size,
-		       const struct cgroup_names *names)
-{
-	char addr[IP_ADDR_TEXT_MAX];
-	uint64_t id;
-	uint32_t mark;
-	const char *path;
-
-	switch (type) {
-	case KEY_NONE:
-		break;
-	case KEY_IFNAME:
-		snprintf(text, size, "\"%.*s\"", IFNAMSIZ - 1, (const char *)field);
-		break;
-	case KEY_IPV4:
-		snprintf(text, size, "%s", inet_ntop(AF_INET, field, addr, sizeof(addr)));
-		break;
-	case KEY_IPV6:
-		snprintf(text, size, "%s", inet_ntop(AF_INET6, field, addr, sizeof(addr)));
-		break;
-	case KEY_ETHER:
-		snprintf(text, size, "%02x:%02x:%02x:%02x:%02x:%02x", field[0], field[1], field[2],
-			 field[3], field[4], field[5]);
-		break;
-	case KEY_INET_PROTO:
-		snprintf(text, size, "%u", field[0]);
-		break;
-	case KEY_INET_SERVICE:
-		snprintf(text, size, "%u", (unsigned)field[0] << 8 | field[1]);
-		break;
-	case KEY_MARK:
-		memcpy(&mark, field, sizeof(mark));
-		snprintf(text, size, "0x%08" PRIx32, mark);
-		break;
-	case KEY_CGROUP:
-		memcpy(&id, field, sizeof(id));
-		path = names->path ? names->path(id, names->data) : NULL;
-		if (path)
-			snprintf(text, size, "\"%s\"", path);
-		else
-			snprintf(text, size, "cgroup %" PRIu64, id);
-		break;
-	}
-}
-
-int elem_key_text(enum set_id set, const uint8_t key[static ELEM_KEY_MAX], char *buffer,
-		  size_t size, cgroup_path_fn cgroup_path, void *data)
-{
-	const struct set_spec *spec = set_spec(set);
-	struct cgroup_names names = { cgroup_path, data };
-	size_t used = 0;
-	uint32_t offset = 0;
-
-	for (size_t i = 0; i < SET_FIELDS_MAX && spec->key[i] != KEY_NONE; i++) {
-		char text[300];
-		int n;
-
-		field_text(spec->key[i], key + offset, text, sizeof(text), &names);
-		n = snprintf(buffer + used, size - used, "%s%s", i ? " . " : "", text);
-		if (n < 0 || (size_t)n >= size - used)
-			return -ENOSPC;
-		used += (size_t)n;
-		offset += (key_type_len(spec->key[i]) + 3) & ~3u;
-	}
-	return 0;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The list of sets: name, key, purpose. A set is declared once, here; the rules, the text twins,
- * the kernel writer and the reader all follow this table. Exact keys only: an interval set that is
- * changed while packets look it up misses on kernels before 6.18.
+ * the kernel writer and the reader all follow this table. What comes and goes with containers has
+ * exact keys; intervals are for what the configuration and the host's own networks say.
  */
 #include "jobfence/ruleset.h"
+
+#define INTERVAL(name_) .name = (name_), .next = name_ ".next", .interval = true
 
 static const struct set_spec specs[SET_MAX] = {
 	[SET_GUARDED_BRIDGES] = { .id = SET_GUARDED_BRIDGES,
@@ -112,6 +114,75 @@ static const struct set_spec specs[SET_MAX] = {
 				      .name = "bystander_published",
 				      .key = { KEY_INET_PROTO, KEY_INET_SERVICE },
 				      .why = "ports published for bystanders: open as before" },
+	[SET_GUARDED_LINKS] = { .id = SET_GUARDED_LINKS,
+				.name = "guarded_links",
+				.key = { KEY_IFINDEX },
+				.why = "guarded_bridges, as a route names them" },
+	[SET_DENY4] = { .id = SET_DENY4,
+			INTERVAL("deny4"),
+			.key = { KEY_IPV4 },
+			.why = "networks that the operator denies" },
+	[SET_DENY6] = { .id = SET_DENY6,
+			INTERVAL("deny6"),
+			.key = { KEY_IPV6 },
+			.why = "the same, IPv6, and those of deny4 by NAT64" },
+	[SET_DENY_PORTS4] = { .id = SET_DENY_PORTS4,
+			      INTERVAL("deny_ports4"),
+			      .key = { KEY_IPV4, KEY_INET_PROTO, KEY_INET_SERVICE },
+			      .why = "ports that the operator denies" },
+	[SET_DENY_PORTS6] = { .id = SET_DENY_PORTS6,
+			      INTERVAL("deny_ports6"),
+			      .key = { KEY_IPV6, KEY_INET_PROTO, KEY_INET_SERVICE },
+			      .why = "the same, IPv6, and those of deny_ports4 by NAT64" },
+	[SET_SERVICES4] = { .id = SET_SERVICES4,
+			    .name = "services4",
+			    .key = { KEY_IPV4, KEY_INET_PROTO, KEY_INET_SERVICE },
+			    .why = "resolvers and proxies: open to jobs wherever they are" },
+	[SET_SERVICES6] = { .id = SET_SERVICES6,
+			    .name = "services6",
+			    .key = { KEY_IPV6, KEY_INET_PROTO, KEY_INET_SERVICE },
+			    .why = "the same, IPv6" },
+	[SET_METADATA4] = { .id = SET_METADATA4,
+			    .name = "metadata4",
+			    .key = { KEY_IPV4 },
+			    .why = "what clouds tell an instance about itself, its keys included" },
+	[SET_METADATA6] = { .id = SET_METADATA6,
+			    .name = "metadata6",
+			    .key = { KEY_IPV6 },
+			    .why = "the same, IPv6, and those of metadata4 by NAT64" },
+	[SET_ALLOW4] = { .id = SET_ALLOW4,
+			 INTERVAL("allow4"),
+			 .key = { KEY_IPV4 },
+			 .why = "networks that the operator opens to jobs" },
+	[SET_ALLOW6] = { .id = SET_ALLOW6,
+			 INTERVAL("allow6"),
+			 .key = { KEY_IPV6 },
+			 .why = "the same, IPv6" },
+	[SET_ALLOW_PORTS4] = { .id = SET_ALLOW_PORTS4,
+			       INTERVAL("allow_ports4"),
+			       .key = { KEY_IPV4, KEY_INET_PROTO, KEY_INET_SERVICE },
+			       .why = "ports that the operator opens to jobs" },
+	[SET_ALLOW_PORTS6] = { .id = SET_ALLOW_PORTS6,
+			       INTERVAL("allow_ports6"),
+			       .key = { KEY_IPV6, KEY_INET_PROTO, KEY_INET_SERVICE },
+			       .why = "the same, IPv6" },
+	[SET_PEERS4] = { .id = SET_PEERS4,
+			 INTERVAL("peers4"),
+			 .key = { KEY_IPV4 },
+			 .why = "the cluster's hosts: open to host jobs" },
+	[SET_PEERS6] = { .id = SET_PEERS6,
+			 INTERVAL("peers6"),
+			 .key = { KEY_IPV6 },
+			 .why = "the same, IPv6" },
+	[SET_INTERNAL4] = { .id = SET_INTERNAL4,
+			    INTERVAL("internal4"),
+			    .key = { KEY_IPV4 },
+			    .why = "all that is not the internet, and what the host is attached "
+				   "to" },
+	[SET_INTERNAL6] = { .id = SET_INTERNAL6,
+			    INTERVAL("internal6"),
+			    .key = { KEY_IPV6 },
+			    .why = "the same, IPv6, and internal4 by NAT64" },
 	[SET_BRIDGE_GUARDED] = { .id = SET_BRIDGE_GUARDED,
 				 .family = FAMILY_BRIDGE,
 				 .name = "guarded_bridges",
@@ -166,6 +237,7 @@ uint32_t key_type_len(enum key_type type)
 		return IFNAMSIZ;
 	case KEY_IPV4:
 	case KEY_MARK:
+	case KEY_IFINDEX:
 		return 4;
 	case KEY_IPV6:
 		return 16;
@@ -202,6 +274,8 @@ const char *key_type_name(enum key_type type)
 		return "inet_service";
 	case KEY_CGROUP:
 		return "cgroupsv2";
+	case KEY_IFINDEX:
+		return "iface_index";
 	}
 	return "";
 }

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <assert.h>
+
 #include "jobfence/diag.h"
 #include "jobfence/ruleset.h"
 
@@ -94,7 +96,11 @@ enum op_kind {
 	OP_ADD_ELEM,
 	OP_ADD_RULE,
 	OP_DEL_TABLE,
+	OP_COMMIT, /* what follows is a transaction of its own */
 };
+
+#define SET_BIT_OF(set) (1ULL << (set))
+static_assert(SET_MAX <= 64, "a bit for every set");
 
 /* One step of a transaction; the pointers are borrowed from the skeleton and the rulesets. */
 struct op {
@@ -105,6 +111,7 @@ struct op {
 	const struct elem *elem;   /* OP_*_ELEM */
 	const struct chain *chain; /* OP_ADD_CHAIN, OP_ADD_RULE */
 	const struct rule *rule;   /* OP_ADD_RULE */
+	uint64_t next;             /* OP_ADD_RULE: sets (SET_BIT_OF) that go by their next name */
 };
 
 struct ops {
@@ -124,7 +131,8 @@ struct commit_stats {
 };
 
 /*
- * Sends all steps as one transaction: all of it or nothing. No steps: nothing is sent.
+ * Sends all steps as one transaction, all of it or nothing; with OP_COMMIT between them as several,
+ * and what comes before one that fails stays. No steps: nothing is sent.
  * Returns 0 or -errno; @diag then names the first step that the kernel refused.
  */
 int nft_commit(struct nft *nft, const struct skeleton *skeleton, const struct ops *ops,

@@ -9,11 +9,15 @@
 
 /*
  * The steps, in an order that the kernel accepts in one transaction: flush, delete, add objects,
- * change elements, add rules. Nothing to do: ret_ops->n is 0.
+ * change elements, add rules. Where an interval set is made anew they are three transactions: its
+ * copy, the rules to the copy, the rules back to the set. Nothing to do: ret_ops->n is 0.
  * Returns 0 or -ENOMEM.
  */
 int plan_make(const struct skeleton *skeleton, const struct ruleset *desired,
 	      const struct live *live, struct ops *ret_ops);
+
+/* Nothing but elements of exact sets differs: plan_elements() will do. */
+bool plan_elements_suffice(const struct ruleset *desired, const struct ruleset *actual);
 
 /* The elements only, against a ruleset that is known to be in the kernel: the fast path. */
 int plan_elements(const struct ruleset *desired, const struct ruleset *actual, struct ops *ret_ops);

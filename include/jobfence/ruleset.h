@@ -18,6 +18,7 @@
 
 #define TABLE_NAME "jobfence"
 #define ELEM_KEY_MAX 48      /* bytes: ifname 16, ether 8, ipv6 16; every field padded to 4 */
+#define ELEM_LAST_MAX 24     /* of an interval: ipv6 16, protocol 4, port 4 */
 #define ELEM_COMMENT_MAX 120 /* nft prints and accepts up to 128 */
 #define SET_FIELDS_MAX 4
 #define RULE_STMTS_MAX 10
@@ -39,6 +40,7 @@ enum key_type {
 	KEY_INET_SERVICE, /* inet_service, network order */
 	KEY_MARK,         /* mark, host order */
 	KEY_CGROUP,       /* cgroupsv2, 8 bytes, host order: the inode of the folder */
+	KEY_IFINDEX,      /* iface_index, 4 bytes, host order */
 };
 
 enum set_id {
@@ -67,6 +69,23 @@ enum set_id {
 	SET_PUBLISHED6,
 	SET_PUBLISHED_ANY,
 	SET_BYSTANDER_PUBLISHED,
+	SET_GUARDED_LINKS,
+	SET_DENY4,
+	SET_DENY6,
+	SET_DENY_PORTS4,
+	SET_DENY_PORTS6,
+	SET_SERVICES4,
+	SET_SERVICES6,
+	SET_METADATA4,
+	SET_METADATA6,
+	SET_ALLOW4,
+	SET_ALLOW6,
+	SET_ALLOW_PORTS4,
+	SET_ALLOW_PORTS6,
+	SET_PEERS4,
+	SET_PEERS6,
+	SET_INTERNAL4,
+	SET_INTERNAL6,
 	/* bridge */
 	SET_BRIDGE_GUARDED,
 	SET_BRIDGE_SPARED,
@@ -85,7 +104,11 @@ struct set_spec {
 	enum key_type key[SET_FIELDS_MAX]; /* KEY_NONE ends */
 	enum key_type data;                /* KEY_MARK for the map, else KEY_NONE */
 	bool counter;                      /* each element counts what it matched */
-	const char *why;                   /* for the text twins */
+	/* Elements are ranges that never overlap (interval.h). A lookup may miss while they come and
+	 * go, so such a set is never changed: another with the name @next takes its place. */
+	bool interval;
+	const char *next;
+	const char *why; /* for the text twins */
 };
 
 const struct set_spec *set_spec(enum set_id id);
@@ -97,9 +120,11 @@ uint32_t set_key_len(const struct set_spec *spec);
 
 struct elem {
 	uint8_t key[ELEM_KEY_MAX]; /* the rest zero */
-	uint32_t data;             /* of a map: the mark; else 0 */
-	const char *comment;       /* borrowed from the ruleset's strings; NULL for none */
-	uint64_t packets, bytes;   /* what the kernel counted; 0 in a desired ruleset */
+	uint8_t last
+		[ELEM_LAST_MAX]; /* of an interval: the end of each field, included; else zero */
+	uint32_t data;           /* of a map: the mark; else 0 */
+	const char *comment;     /* borrowed from the ruleset's strings; NULL for none */
+	uint64_t packets, bytes; /* what the kernel counted; 0 in a desired ruleset */
 };
 
 struct elems {
@@ -271,14 +296,22 @@ int ruleset_comment(struct ruleset *ruleset, const char *text, const char **ret_
 /* Adds an element; @comment must be one of ruleset_comment(), or NULL. Returns 0 or -ENOMEM. */
 int ruleset_add(struct ruleset *ruleset, enum set_id set, const struct elem_key *key, uint32_t data,
 		const char *comment);
+/* The same for an interval set: every field from @first to @last, both included. */
+int ruleset_add_range(struct ruleset *ruleset, enum set_id set, const struct elem_key *first,
+		      const struct elem_key *last);
 /* Sorts every set and drops elements whose key is there twice, whatever order they came in. */
 void ruleset_seal(struct ruleset *ruleset);
 /* The element with this key in a sealed set, or NULL. */
 const struct elem *ruleset_find(const struct ruleset *ruleset, enum set_id set,
 				const uint8_t key[static ELEM_KEY_MAX]);
 
-/* The nft text of one key of @set: `"docker0" . 10.0.0.2`; cgroups as "cgroup <id>" or, with
- * @cgroup_path, the quoted path that it returns (NULL: unknown). */
+/* Two elements with the same key, range, data and comment; what they counted is their own. */
+bool elem_equal(const struct elem *a, const struct elem *b);
+/* Two sealed sets with equal elements. */
+bool elems_equal(const struct elems *a, const struct elems *b);
+
+/* The nft text of one element of @set without its comment: `"docker0" . 10.0.0.2`; cgroups as
+ * "cgroup <id>" or, with @cgroup_path, the quoted path that it returns (NULL: unknown). */
 typedef const char *(*cgroup_path_fn)(uint64_t id, void *data);
-int elem_key_text(enum set_id set, const uint8_t key[static ELEM_KEY_MAX], char *buffer,
-		  size_t size, cgroup_path_fn cgroup_path, void *data);
+int elem_text(enum set_id set, const struct elem *elem, char *buffer, size_t size,
+	      cgroup_path_fn cgroup_path, void *data);

@@ -53,6 +53,31 @@ static void add(struct ruleset *ruleset, enum set_id set, uint8_t seed, uint32_t
 	assert_int_equal(ruleset_add(ruleset, set, &key, data, comment), 0);
 }
 
+/* A range in every field but the protocol; with seed 34 up to the last value that there is. */
+static void add_interval(struct ruleset *ruleset, enum set_id set, uint8_t seed)
+{
+	struct elem_key first, last;
+
+	elem_key_init(&first);
+	elem_key_init(&last);
+	for (size_t i = 0; i < SET_FIELDS_MAX && set_spec(set)->key[i] != KEY_NONE; i++) {
+		enum key_type type = set_spec(set)->key[i];
+		uint8_t field[16];
+
+		memset(field, seed, sizeof(field));
+		elem_key_add(&first, field, key_type_len(type));
+		if (type != KEY_INET_PROTO)
+			memset(field + 1, seed == 34 ? 0xff : seed + 1, sizeof(field) - 1);
+		if (type != KEY_INET_PROTO && seed == 34)
+			field[0] = 0xff;
+		elem_key_add(&last, field, key_type_len(type));
+	}
+	assert_int_equal(ruleset_add_range(ruleset, set, &first, &last), 0);
+	/* and one value */
+	first.bytes[0] = last.bytes[0] = seed - 1;
+	assert_int_equal(ruleset_add_range(ruleset, set, &first, &first), 0);
+}
+
 /* Two elements in every set but those of cgroups, which nft's text can only name by path. */
 static struct ruleset *sample(void)
 {
@@ -65,6 +90,11 @@ static struct ruleset *sample(void)
 		assert_int_equal(spec->id, i);
 		if (spec->key[0] == KEY_CGROUP || spec->key[1] == KEY_CGROUP)
 			continue;
+		if (spec->interval) {
+			add_interval(ruleset, (enum set_id)i, 17);
+			add_interval(ruleset, (enum set_id)i, 34);
+			continue;
+		}
 		add(ruleset, (enum set_id)i, 17, 0, "train-0-0-1a2b3c4d task 42 isolated");
 		add(ruleset, (enum set_id)i, 34, 0, NULL);
 	}
@@ -94,8 +124,7 @@ static void show_difference(const char *want, const char *have)
 	for (; want[i] && want[i] == have[i]; i++)
 		if (want[i] == '\n')
 			line_start = i + 1;
-	print_message("nft: %.300s\n--\njobfence: %.300s\n", want + line_start,
-		      have + line_start);
+	print_message("nft: %.300s\n--\njobfence: %.300s\n", want + line_start, have + line_start);
 }
 
 static void install(const struct skeleton *skeleton, const struct ruleset *ruleset)
@@ -250,6 +279,13 @@ static void foreign_changes_are_seen_and_undone(void **state)
 		"nft add counter inet jobfence stranger",
 		"nft add element inet jobfence bystanders4 '{ 10.9.9.9 }'",
 		"nft flush set inet jobfence host_apis",
+		"nft add element inet jobfence deny4 '{ 8.8.8.0/24 }'",
+		"nft delete element inet jobfence deny6 '{ 1111:1111:1111:1111:1111:1111:1111:1111-"
+		"1112:1212:1212:1212:1212:1212:1212:1212 }'",
+		"nft flush set inet jobfence allow_ports6",
+		"nft add set inet jobfence deny4.next '{ type ipv4_addr; flags interval; }'",
+		"nft 'flush set inet jobfence deny4; "
+		"add set inet jobfence deny4.next { type ipv4_addr; flags interval; }'",
 		"nft delete element inet jobfence guarded_bridges '{ \"docker0\" }'",
 	};
 	_cleanup_free_ struct skeleton *skeleton = calloc(1, sizeof(*skeleton));
@@ -260,7 +296,8 @@ static void foreign_changes_are_seen_and_undone(void **state)
 	skeleton_build(&p, skeleton);
 	new_netns();
 	install(skeleton, ruleset);
-	before = read_command("nft list ruleset");
+	/* sorted: a set that is made anew is listed last */
+	before = read_command("nft list ruleset | sort");
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
 		_cleanup_free_ char *after = NULL;
 
@@ -268,7 +305,7 @@ static void foreign_changes_are_seen_and_undone(void **state)
 		print_message("%s\n", changes[i]);
 		assert_true(steps_left(skeleton, ruleset) > 0);
 		install(skeleton, ruleset);
-		after = read_command("nft list ruleset");
+		after = read_command("nft list ruleset | sort");
 		assert_string_equal(before, after);
 	}
 }
@@ -319,7 +356,8 @@ static void refused_step_is_named(void **state)
 	new_netns();
 	assert_int_equal(nft_open(&nft, &diag), 0);
 	assert_int_equal(ops_add(&ops, &(struct op){ .kind = OP_ADD_TABLE }), 0);
-	assert_int_equal(ops_add(&ops, &(struct op){ .kind = OP_FLUSH_CHAIN, .name = "nowhere" }), 0);
+	assert_int_equal(ops_add(&ops, &(struct op){ .kind = OP_FLUSH_CHAIN, .name = "nowhere" }),
+			 0);
 	assert_int_equal(nft_commit(nft, skeleton, &ops, &stats, &diag), -ENOENT);
 	assert_non_null(strstr(diag.text, "flush chain inet nowhere"));
 	/* and nothing of it is there */
@@ -340,7 +378,8 @@ static void large_transaction_fits(void **state)
 		elem_key_init(&key);
 		elem_key_ifname(&key, "docker0");
 		elem_key_add(&key, &i, sizeof(i));
-		assert_int_equal(ruleset_comment(ruleset, "a job's name and its task", &comment), 0);
+		assert_int_equal(ruleset_comment(ruleset, "a job's name and its task", &comment),
+				 0);
 		assert_int_equal(ruleset_add(ruleset, SET_JOBS4, &key, 0, comment), 0);
 	}
 	ruleset_seal(ruleset);

@@ -149,7 +149,7 @@ static const char *set_text(const struct fixture *f, enum set_id set)
 		char key[256];
 
 		assert_int_equal(
-			elem_key_text(set, elems->elem[i].key, key, sizeof(key), NULL, NULL), 0);
+			elem_text(set, &elems->elem[i], key, sizeof(key), NULL, NULL), 0);
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? ", " : "",
 					 key);
 	}

@@ -250,6 +250,96 @@ static void a_missing_set_and_another_policy_are_mended(void **state)
 	assert_int_equal(f->ops.op[1].kind, OP_DEL_CHAIN);
 }
 
+static void add_network(struct ruleset *ruleset, uint8_t first, uint8_t last)
+{
+	struct elem_key from, to;
+
+	elem_key_init(&from);
+	elem_key_init(&to);
+	elem_key_add(&from, (uint8_t[]){ first, 0, 0, 0 }, 4);
+	elem_key_add(&to, (uint8_t[]){ last, 255, 255, 255 }, 4);
+	assert_int_equal(ruleset_add_range(ruleset, SET_DENY4, &from, &to), 0);
+}
+
+/* One chain with one rule that looks an interval set up. */
+static const struct chain *only_look_up(struct fixture *f)
+{
+	struct chain *chain = &f->skeleton.chains[0];
+
+	for (size_t i = 0; i < f->skeleton.chains_n; i++)
+		for (size_t j = 0; j < f->skeleton.chains[i].rules_n; j++)
+			for (size_t k = 0; k < RULE_STMTS_MAX; k++)
+				if (f->skeleton.chains[i].rules[j].stmts[k].kind == STMT_LOOKUP)
+					f->skeleton.chains[i].rules[j].stmts[k].set = SET_OWN_APIS;
+	chain->rules[0] = (struct rule){ .stmts = { { .kind = STMT_LOOKUP,
+						      .set = SET_DENY4,
+						      .fields = { F_IP_DADDR },
+						      .fields_n = 1 },
+						    { .kind = STMT_VERDICT,
+						      .verdict = VERDICT_DROP } } };
+	chain->rules_n = 1;
+	live_free(f->live);
+	make_live(f);
+	return chain;
+}
+
+static void an_interval_set_is_made_anew_behind_a_copy(void **state)
+{
+	struct fixture *f = *state;
+	const struct chain *chain = only_look_up(f);
+	char flush[80], add_rule[80];
+
+	snprintf(flush, sizeof(flush), "flush chain inet %s", chain->name);
+	snprintf(add_rule, sizeof(add_rule), "add a rule to chain inet %s", chain->name);
+	add_network(f->live->elements, 10, 10);
+	add_network(f->desired, 10, 11);
+	ASSERT_STEPS(f, "add set inet deny4.next",
+		     "add element 10.0.0.0/7 of set inet deny4.next", "commit", flush,
+		     "delete set inet deny4", "add set inet deny4",
+		     "add element 10.0.0.0/7 of set inet deny4", add_rule, "commit", flush, add_rule,
+		     "delete set inet deny4.next");
+	/* the rules of the second transaction look the copy up, those of the third the set */
+	assert_int_equal(f->ops.op[7].next, SET_BIT_OF(SET_DENY4));
+	assert_int_equal(f->ops.op[10].next, 0);
+	assert_false(plan_elements_suffice(f->desired, f->live->elements));
+}
+
+static void equal_intervals_are_left_alone(void **state)
+{
+	struct fixture *f = *state;
+
+	add_network(f->live->elements, 10, 11);
+	add_network(f->desired, 10, 11);
+	assert_int_equal(plan(f), 0);
+	assert_true(plan_elements_suffice(f->desired, f->live->elements));
+	add(f->desired, SET_JOBS4, "docker0", NULL);
+	ruleset_seal(f->desired);
+	assert_true(plan_elements_suffice(f->desired, f->live->elements));
+}
+
+/* A step that was killed half way: rules may look the copy up. */
+static void a_left_copy_goes_and_is_not_taken(void **state)
+{
+	struct fixture *f = *state;
+	bool deleted = false;
+
+	add_network(f->live->elements, 10, 10);
+	add_network(f->desired, 10, 11);
+	f->live->extra = calloc(1, sizeof(*f->live->extra));
+	assert_non_null(f->live->extra);
+	f->live->extra[f->live->extra_n++] =
+		(struct live_object){ LIVE_SET, FAMILY_INET, strdup("deny4.next") };
+	plan(f);
+	for (size_t i = 0; i < f->ops.n; i++) {
+		assert_int_not_equal(f->ops.op[i].kind, OP_COMMIT);
+		assert_false(f->ops.op[i].kind == OP_ADD_SET &&
+			     strcmp(f->ops.op[i].name, "deny4") != 0);
+		deleted |= f->ops.op[i].kind == OP_DEL_SET &&
+			   strcmp(f->ops.op[i].name, "deny4.next") == 0;
+	}
+	assert_true(deleted);
+}
+
 static void remove_takes_what_is_there(void **state)
 {
 	struct fixture *f = *state;
@@ -276,6 +366,9 @@ int main(void)
 		TEST(another_priority_remakes_the_chain),
 		TEST(a_set_of_another_shape_is_made_anew),
 		TEST(a_missing_set_and_another_policy_are_mended),
+		TEST(an_interval_set_is_made_anew_behind_a_copy),
+		TEST(equal_intervals_are_left_alone),
+		TEST(a_left_copy_goes_and_is_not_taken),
 		TEST(remove_takes_what_is_there),
 	};
 
