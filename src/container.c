@@ -23,6 +23,7 @@ void container_done(struct container *container)
 		free(container->endpoints[i].network_name);
 	free(container->endpoints);
 	free(container->ports);
+	free(container->dns);
 	free(container->name);
 	free(container->task_id);
 	free(container->network_ref);

@@ -16,6 +16,7 @@
 #define JSON_LIST_MAX 65536 /* containers or networks in one answer */
 #define JSON_ENDPOINTS_MAX 64
 #define JSON_PORTS_MAX 256
+#define JSON_DNS_MAX 32
 #define JSON_TEXT_MAX 4095 /* of a path, name or label that is kept */
 
 enum json_field_kind {

@@ -385,11 +385,29 @@ int docker_json_container_list(const char *json, size_t len, struct container **
 	return 0;
 }
 
+/* Older engines take any text here: what is no address names no resolver. */
+static int keep_dns(const json_t *dns, struct container *container, struct diag *diag)
+{
+	size_t n = json_array_size(dns) < JSON_DNS_MAX ? json_array_size(dns) : JSON_DNS_MAX;
+
+	if (n == 0)
+		return 0;
+	container->dns = calloc(n, sizeof(*container->dns));
+	if (!container->dns)
+		return no_memory(diag);
+	for (size_t i = 0; i < n; i++)
+		if (ip_addr_parse(json_string_value(json_array_get(dns, i)),
+				  &container->dns[container->dns_n]) == 0)
+			container->dns_n++;
+	return 0;
+}
+
 /* What an inspect answer tells under "State" and "HostConfig". */
 static int keep_config(const json_t *state, const json_t *host_config, struct container *container,
 		       struct diag *diag)
 {
 	const char *status = NULL, *mode = "", *cgroup_parent = "";
+	json_t *dns = NULL;
 	int64_t pid = 0;
 	const struct json_field state_fields[] = {
 		STRING_FIELD("Status", MANDATORY, &status),
@@ -400,6 +418,7 @@ static int keep_config(const json_t *state, const json_t *host_config, struct co
 		STRING_FIELD("CgroupParent", OPTIONAL, &cgroup_parent),
 		INTEGER_FIELD("NanoCpus", OPTIONAL, &container->nano_cpus),
 		INTEGER_FIELD("Memory", OPTIONAL, &container->memory),
+		ARRAY_FIELD("Dns", OPTIONAL, &dns),
 	};
 	int r;
 
@@ -416,7 +435,8 @@ static int keep_config(const json_t *state, const json_t *host_config, struct co
 	container->pid = container_is_live(container) ? (pid_t)pid : 0;
 	if (docker_json_keep(cgroup_parent, &container->cgroup_parent))
 		return no_memory(diag);
-	return keep_network_mode(mode, container, diag);
+	r = keep_dns(dns, container, diag);
+	return r ? r : keep_network_mode(mode, container, diag);
 }
 
 /*

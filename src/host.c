@@ -48,7 +48,7 @@ static void on_links(struct link_watch *watch, void *data)
 	something_changed(data);
 }
 
-static void on_attached(struct attached_watch *watch, void *data)
+static void on_egress(void *data)
 {
 	something_changed(data);
 }
@@ -131,7 +131,7 @@ int host_new(sd_event *event, const struct config *config, const struct host_opt
 	r = link_watch_new(options->no_engine ? NULL : event, on_links, host, &host->links, diag);
 	if (r < 0)
 		return r;
-	r = host_egress_open(&host->egress, host->event, on_attached, host, diag);
+	r = host_egress_open(&host->egress, host->event, on_egress, host, diag);
 	if (r < 0)
 		return r;
 	r = open_cgroups(host, host->event, config->cgroup_driver);
@@ -251,8 +251,10 @@ int host_get_model(struct host *host, struct model *ret_model)
 	struct engine_view engine = { 0 };
 	int r;
 
-	if (host->engine)
+	if (host->engine) {
 		engine_get_view(host->engine, &engine);
+		host_egress_set_engine(&host->egress, engine.peer_pid);
+	}
 	model.containers = engine.containers;
 	model.containers_n = engine.containers_n;
 	model.networks = engine.networks;

@@ -92,6 +92,10 @@ struct container {
 	size_t endpoints_n;
 	struct port_binding *ports; /* owned */
 	size_t ports_n;
+	/* HostConfig.Dns. Whoever made the container chose it (dstack's shim, or another user of
+	 * the Docker socket); what runs in it cannot change it. */
+	struct ip_addr *dns; /* owned */
+	size_t dns_n;
 };
 
 struct network {

@@ -544,6 +544,38 @@ static void done_accepts_zeroed(void **state)
 	network_done(&net);
 }
 
+static void dns_of_host_config(void **state)
+{
+	struct container c;
+	char many[1024] = "\"Dns\":[\"10.0.0.1\"", addr[IP_ADDR_TEXT_MAX];
+
+	parse_made("\"Dns\":[\"10.0.0.2\",\"fd00::53\"]", "", &c);
+	assert_int_equal(c.dns_n, 2);
+	assert_string_equal(ip_addr_text(&c.dns[0], addr), "10.0.0.2");
+	assert_string_equal(ip_addr_text(&c.dns[1], addr), "fd00::53");
+	container_done(&c);
+	parse_made("\"Dns\":null", "", &c);
+	assert_int_equal(c.dns_n, 0);
+	container_done(&c);
+	/* what older engines take */
+	parse_made("\"Dns\":[\"dns.example\",\"\",7,null,[\"10.0.0.4\"],\"10.0.0.3/"
+		   "8\",\"fe80::1%eth0\""
+		   ",\"10.0.0.3\"]",
+		   "", &c);
+	assert_int_equal(c.dns_n, 1);
+	assert_string_equal(ip_addr_text(&c.dns[0], addr), "10.0.0.3");
+	container_done(&c);
+	for (int i = 0; i < 40; i++)
+		strcat(many, ",\"10.0.0.1\"");
+	strcat(many, "]");
+	parse_made(many, "", &c);
+	assert_int_equal(c.dns_n, 32);
+	container_done(&c);
+	char *text = make("\"Dns\":\"10.0.0.2\"", "", "null");
+	assert_int_equal(parse_container(text, strlen(text), &c), -EINVAL);
+	free(text);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -557,6 +589,7 @@ int main(void)
 		cmocka_unit_test(hazard_text_at_the_bound),
 		cmocka_unit_test(odd_labels),
 		cmocka_unit_test(ports_before_the_start),
+		cmocka_unit_test(dns_of_host_config),
 		cmocka_unit_test(list_of_20_10),
 		cmocka_unit_test(networks),
 		cmocka_unit_test(bad_networks),
