@@ -93,13 +93,15 @@ host_background() {
 	HOST_SPAWNED=$!
 }
 
-# Whoever it is: exec_from host|lan|inet|CONTAINER CMD…; the tools are in everyone's PATH.
+# Whoever it is: exec_from host|session|engine|lan|inet|CONTAINER CMD…; the tools are in everyone's PATH.
 exec_from() {
 	local who=$1
 
 	shift
 	case $who in
 	host) host_exec "$@" ;;
+	session) host_in host/session "$HOST_PID" -m -n -- "$@" ;;
+	engine) host_in engine "$HOST_PID" -m -n -- "$@" ;;
 	lan) lan_exec "$@" ;;
 	inet) inet_exec "$@" ;;
 	*) job_exec "$who" "$@" ;;
@@ -183,7 +185,7 @@ host_make_cgroups() {
 	local child
 
 	mkdir "$HOST_CG" "$HOST_UNIFIED$HOST_CGROUP_PARENT" || return 1
-	for child in engine host jobfence peers holders; do
+	for child in engine host host/session jobfence peers holders; do
 		mkdir "$HOST_CG/$child" || return 1
 	done
 }

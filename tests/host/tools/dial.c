@@ -12,14 +12,22 @@
  *   open:<other>      14  reached, but not whom --expect names
  *   closed            15  accepted, then closed without a banner (docker-proxy with a dead backend)
  *   mute              16  accepted, and no banner before the deadline
+ *   toobig            17  an ICMP error said that the packet is too big for the way (--size)
+ *   exceeded          18  an ICMP error said that its hops were used up (--ttl)
+ *   cut               19  --bulk: reached, but not all that was sent came back
  */
 #include <getopt.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/un.h>
+
+#define BULK_WINDOW 65536
 
 #include "tool.h"
+
+#include <linux/errqueue.h> /* wants struct timespec */
 
 enum answer {
 	OPEN = 0,
@@ -30,15 +38,22 @@ enum answer {
 	OTHER = 14,
 	CLOSED = 15,
 	MUTE = 16,
+	TOOBIG = 17,
+	EXCEEDED = 18,
+	CUT = 19,
 };
 
 struct options {
 	union endpoint to;
 	union endpoint from; /* sa_family 0: not given */
 	const char *expect;
+	const char *unix_path;
 	int timeout_ms;
 	int every_ms;
-	bool udp, ping, hold;
+	int ttl;     /* 0: as the system has it */
+	size_t size; /* of a datagram; 0: a word */
+	size_t bulk; /* bytes that a connection has to bring back */
+	bool udp, dns, ping, hold;
 };
 
 static volatile sig_atomic_t told_to_stop;
@@ -67,6 +82,12 @@ static const char *answer_word(enum answer answer)
 		return "closed";
 	case MUTE:
 		return "mute";
+	case TOOBIG:
+		return "toobig";
+	case EXCEEDED:
+		return "exceeded";
+	case CUT:
+		return "cut";
 	}
 	return "?";
 }
@@ -90,7 +111,10 @@ static enum answer judge_errno(int err)
 {
 	switch (err) {
 	case ECONNREFUSED:
+	case ENOENT:
 		return REFUSED;
+	case EMSGSIZE:
+		return TOOBIG;
 	case ETIMEDOUT:
 		return TIMEOUT;
 	case ECONNRESET:
@@ -115,9 +139,12 @@ static int open_socket(const struct options *options, int type, int protocol)
 
 	if (fd < 0)
 		die(EXIT_BROKEN, "socket: %m");
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (options->from.sa.sa_family && bind(fd, &options->from.sa, endpoint_len(&options->from)))
-		die(EXIT_BROKEN, "bind: %m");
+	/* Only with a port of its own: two UDP sockets would be given the same one. */
+	if (options->from.sa.sa_family) {
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+		if (bind(fd, &options->from.sa, endpoint_len(&options->from)))
+			die(EXIT_BROKEN, "bind: %m");
+	}
 	return fd;
 }
 
@@ -160,6 +187,54 @@ static enum answer hold(const struct options *options, int fd)
 	return OPEN;
 }
 
+/* Wants back all that it sends, with up to a window of it on the way. */
+static enum answer bulk(const struct options *options, int fd, char *banner)
+{
+	static char buffer[BULK_WINDOW];
+	size_t sent = 0, back = 0;
+
+	while (back < options->bulk) {
+		size_t left = options->bulk - sent, room = BULK_WINDOW - (sent - back);
+		short events = POLLIN | (left && room ? POLLOUT : 0);
+		ssize_t n;
+
+		if (!wait_for(fd, events, now_ms() + options->timeout_ms))
+			return say(CUT);
+		if (left && room) {
+			n = send(fd, buffer, left < room ? left : room, MSG_NOSIGNAL);
+			if (n < 0 && errno != EAGAIN)
+				return say(judge_errno(errno));
+			sent += n > 0 ? (size_t)n : 0;
+		}
+		n = recv(fd, buffer, sizeof(buffer), 0);
+		if (n < 0 && errno != EAGAIN)
+			return say(judge_errno(errno));
+		if (n == 0)
+			return say(CUT);
+		back += n > 0 ? (size_t)n : 0;
+	}
+	return say_open(options, banner);
+}
+
+static enum answer dial_unix(const struct options *options)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char banner[128];
+	ssize_t n;
+
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s", options->unix_path);
+	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)))
+		return say(judge_errno(errno));
+	if (!wait_for(fd, POLLIN, now_ms() + options->timeout_ms))
+		return say(MUTE);
+	n = recv(fd, banner, sizeof(banner) - 1, 0);
+	if (n <= 0)
+		return say(CLOSED);
+	banner[n] = '\0';
+	return say_open(options, banner);
+}
+
 static enum answer dial_tcp(const struct options *options)
 {
 	int64_t deadline = now_ms() + options->timeout_ms;
@@ -185,23 +260,94 @@ static enum answer dial_tcp(const struct options *options)
 	if (n == 0)
 		return say(CLOSED);
 	banner[n] = '\0';
+	if (options->bulk)
+		return bulk(options, fd, banner);
 	answer = say_open(options, banner);
 	return options->hold && answer == OPEN ? hold(options, fd) : answer;
+}
+
+/* A datagram of that size is sent whole, whatever is known of the way; its hops are counted. */
+static void shape_datagrams(const struct options *options, int fd)
+{
+	bool four = options->to.sa.sa_family == AF_INET;
+	int probe = four ? IP_PMTUDISC_PROBE : IPV6_PMTUDISC_PROBE, one = 1;
+
+	if (options->size)
+		setsockopt(fd, four ? IPPROTO_IP : IPPROTO_IPV6,
+			   four ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &probe, sizeof(probe));
+	if (!options->ttl)
+		return;
+	setsockopt(fd, four ? IPPROTO_IP : IPPROTO_IPV6, four ? IP_TTL : IPV6_UNICAST_HOPS,
+		   &options->ttl, sizeof(options->ttl));
+	setsockopt(fd, four ? IPPROTO_IP : IPPROTO_IPV6, four ? IP_RECVERR : IPV6_RECVERR, &one,
+		   sizeof(one));
+}
+
+/* Is the error that waits for this socket that the hops were used up? */
+static bool hops_used_up(int fd)
+{
+	char data[2048], control[512];
+	struct iovec vector = { data, sizeof(data) };
+	struct msghdr message = { .msg_iov = &vector,
+				  .msg_iovlen = 1,
+				  .msg_control = control,
+				  .msg_controllen = sizeof(control) };
+	const struct sock_extended_err *error;
+	const struct cmsghdr *header;
+
+	if (recvmsg(fd, &message, MSG_ERRQUEUE) < 0)
+		return false;
+	header = CMSG_FIRSTHDR(&message);
+	if (!header)
+		return false;
+	error = (const void *)CMSG_DATA(header);
+	return error->ee_origin == SO_EE_ORIGIN_ICMP ? error->ee_type == ICMP_TIME_EXCEEDED
+						     : error->ee_type == ICMP6_TIME_EXCEEDED;
+}
+
+/*
+ * Asks for jobfence.test's text record; the banner is the text of the answer. That is what the answer ends
+ * with, behind a byte that tells its length: a resolver between may have written the rest anew.
+ */
+static enum answer dial_dns(const struct options *options)
+{
+	static const char question[] = "\x4a\x46\1\0\0\1\0\0\0\0\0\0\x08jobfence\4test\0\0\x10\0\1";
+	int fd = open_socket(options, SOCK_DGRAM, 0);
+	char answer[512];
+	ssize_t n;
+
+	if (connect(fd, &options->to.sa, endpoint_len(&options->to)))
+		return say(judge_errno(errno));
+	if (send(fd, question, sizeof(question) - 1, MSG_NOSIGNAL) < 0)
+		return say(judge_errno(errno));
+	if (!wait_for(fd, POLLIN, now_ms() + options->timeout_ms))
+		return say(TIMEOUT);
+	n = recv(fd, answer, sizeof(answer) - 1, 0);
+	if (n < 0)
+		return say(judge_errno(errno));
+	answer[n] = '\0';
+	for (ssize_t len = 1; len < n - (ssize_t)sizeof(question); len++)
+		if (answer[n - len - 1] == len && !memcmp(answer, question, 2))
+			return say_open(options, answer + n - len);
+	return say(MUTE);
 }
 
 static enum answer dial_udp(const struct options *options)
 {
 	int64_t deadline = now_ms() + options->timeout_ms;
 	int fd = open_socket(options, SOCK_DGRAM, 0);
-	char banner[128];
+	char hello[65536] = "hello\n", banner[128];
 	ssize_t n;
 
+	shape_datagrams(options, fd);
 	if (connect(fd, &options->to.sa, endpoint_len(&options->to)))
 		return say(judge_errno(errno));
-	if (send(fd, "hello\n", 6, MSG_NOSIGNAL) < 0)
+	if (send(fd, hello, options->size ?: 6, MSG_NOSIGNAL) < 0)
 		return say(judge_errno(errno));
 	if (!wait_for(fd, POLLIN, deadline))
 		return say(TIMEOUT);
+	if (options->ttl && hops_used_up(fd))
+		return say(EXCEEDED);
 	n = recv(fd, banner, sizeof(banner) - 1, 0);
 	if (n < 0)
 		return say(judge_errno(errno));
@@ -211,11 +357,14 @@ static enum answer dial_udp(const struct options *options)
 
 static uint16_t icmp_checksum(const void *data, size_t size)
 {
-	const uint16_t *words = data;
+	uint16_t word;
 	uint32_t sum = 0;
 
-	for (size_t i = 0; i < size / 2; i++)
-		sum += words[i];
+	for (size_t i = 0; i < size; i += sizeof(word)) {
+		memcpy(&word, (const char *)data + i,
+		       sizeof(word)); /* whatever the compiler thinks of types */
+		sum += word;
+	}
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
 	return (uint16_t)~sum;
@@ -285,12 +434,17 @@ static void parse_arguments(int argc, char **argv, struct options *options)
 		{ "hold", no_argument, NULL, 'h' },
 		{ "every", required_argument, NULL, 'n' },
 		{ "expect", required_argument, NULL, 'e' },
+		{ "ttl", required_argument, NULL, 'l' },
+		{ "size", required_argument, NULL, 's' },
+		{ "bulk", required_argument, NULL, 'b' },
+		{ "dns", no_argument, NULL, 'd' },
+		{ "unix", required_argument, NULL, 'x' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int opt;
 
 	*options = (struct options){ .timeout_ms = 1000, .every_ms = 50 };
-	while ((opt = getopt_long(argc, argv, "uif:t:hn:e:", longs, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "uif:t:hn:e:l:s:b:dx:", longs, NULL)) != -1) {
 		if (opt == 'u')
 			options->udp = true;
 		else if (opt == 'i')
@@ -305,13 +459,27 @@ static void parse_arguments(int argc, char **argv, struct options *options)
 			options->every_ms = (int)parse_number(optarg, 0, 60000);
 		else if (opt == 'e')
 			options->expect = optarg;
+		else if (opt == 'l')
+			options->ttl = (int)parse_number(optarg, 1, 255);
+		else if (opt == 's')
+			options->size = (size_t)parse_number(optarg, 1, 65000);
+		else if (opt == 'b')
+			options->bulk = (size_t)parse_number(optarg, 1, 1 << 30);
+		else if (opt == 'd')
+			options->dns = true;
+		else if (opt == 'x')
+			options->unix_path = optarg;
 		else
 			exit(EXIT_USAGE);
 	}
+	if (options->unix_path)
+		return;
 	if (optind + (options->ping ? 1 : 2) != argc)
-		die(EXIT_USAGE, "usage: dial [--udp] [--from ADDR:PORT] [--timeout MS] [--expect "
+		die(EXIT_USAGE, "usage: dial [--udp|--dns] [--from ADDR:PORT] [--timeout MS] "
+				"[--expect "
 				"BANNER]"
-				" [--hold [--every MS]] ADDR PORT | dial --ping ADDR");
+				" [--hold [--every MS]] [--ttl HOPS] [--size BYTES] [--bulk BYTES]"
+				" ADDR PORT | dial --ping ADDR | dial --unix PATH");
 	endpoint_parse_addr(argv[optind], &options->to);
 	if (!options->ping)
 		endpoint_set_port(&options->to, (uint16_t)parse_number(argv[optind + 1], 1, 65535));
@@ -327,7 +495,11 @@ int main(int argc, char **argv)
 		sigaction(SIGTERM, &action, NULL);
 		sigaction(SIGINT, &action, NULL);
 	}
+	if (options.unix_path)
+		return dial_unix(&options);
 	if (options.ping)
 		return dial_ping(&options);
+	if (options.dns)
+		return dial_dns(&options);
 	return options.udp ? dial_udp(&options) : dial_tcp(&options);
 }

@@ -7,9 +7,12 @@
  * An IPv6 listener never takes IPv4 with it: shadow listeners are what the tests are about.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include "tool.h"
 
@@ -83,6 +86,29 @@ static int listen_on(enum kind kind, const union endpoint *end)
 	return fd;
 }
 
+/* unix:PATH=BANNER; the last folder of the path is made. */
+static int listen_unix(const char *spec, char *banner)
+{
+	struct sockaddr_un end = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	char *equals, *slash;
+
+	snprintf(end.sun_path, sizeof(end.sun_path), "%s", spec + 5);
+	equals = strchr(end.sun_path, '=');
+	slash = strrchr(end.sun_path, '/');
+	if (!equals || !slash)
+		die(EXIT_USAGE, "'%s': want unix:/FOLDER/FILE=BANNER", spec);
+	snprintf(banner, 64, "%.61s\n", equals + 1);
+	*equals = '\0';
+	*slash = '\0';
+	mkdir(end.sun_path, 0755);
+	*slash = '/';
+	unlink(end.sun_path);
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&end, sizeof(end)) || listen(fd, 64))
+		return -errno;
+	return fd;
+}
+
 static void add_listener(const char *spec, bool keep_going)
 {
 	struct source *source = &listeners[listeners_n];
@@ -90,8 +116,13 @@ static void add_listener(const char *spec, bool keep_going)
 
 	if (listeners_n == LISTENERS_MAX)
 		die(EXIT_USAGE, "more than %d listeners", LISTENERS_MAX);
-	parse_spec(spec, &source->kind, &end, source->banner);
-	source->fd = listen_on(source->kind, &end);
+	if (!strncmp(spec, "unix:", 5)) {
+		source->kind = KIND_TCP;
+		source->fd = listen_unix(spec, source->banner);
+	} else {
+		parse_spec(spec, &source->kind, &end, source->banner);
+		source->fd = listen_on(source->kind, &end);
+	}
 	if (source->fd < 0) {
 		errno = -source->fd;
 		if (!keep_going)
@@ -118,6 +149,36 @@ static void accept_one(const struct source *listener)
 	(void)!send(fd, listener->banner, strlen(listener->banner), MSG_NOSIGNAL);
 }
 
+/*
+ * A question of the domain name system becomes its answer, a text record with the banner: the new size,
+ * or 0 where it is none.
+ */
+static size_t answer_question(unsigned char *packet, size_t size, size_t room, const char *banner)
+{
+	/* the name of the question, TXT, IN, 0 seconds */
+	static const unsigned char record[10] = { 0xc0, 12, 0, 16, 0, 1 };
+	size_t n = strcspn(banner, "\n"), at = 12;
+
+	if (size < 17 || packet[2] & 0x80 || packet[4] || packet[5] != 1)
+		return 0;
+	while (at < size && packet[at])
+		at += packet[at] + 1u;
+	at += 5;
+	if (at > size || at + sizeof(record) + 3 + n > room)
+		return 0;
+	packet[2] |= 0x84; /* an answer, with authority */
+	packet[3] = 0x80;
+	packet[7] = 1;
+	memset(packet + 8, 0, 4);
+	memcpy(packet + at, record, sizeof(record));
+	at += sizeof(record);
+	packet[at] = 0;
+	packet[at + 1] = (unsigned char)(n + 1);
+	packet[at + 2] = (unsigned char)n;
+	memcpy(packet + at + 3, banner, n);
+	return at + 3 + n;
+}
+
 /* Answers from the address that was asked: a host has many, and a client knows only that one. */
 static void answer_datagram(const struct source *listener)
 {
@@ -133,14 +194,36 @@ static void answer_datagram(const struct source *listener)
 		.msg_controllen = sizeof(control),
 	};
 	struct cmsghdr *header;
+	ssize_t size = recvmsg(listener->fd, &message, 0);
 
-	if (recvmsg(listener->fd, &message, 0) < 0)
+	if (size < 0)
 		return;
 	header = CMSG_FIRSTHDR(&message);
 	if (header && header->cmsg_level == IPPROTO_IP)
 		((struct in_pktinfo *)CMSG_DATA(header))->ipi_ifindex = 0;
-	vector = (struct iovec){ (void *)listener->banner, strlen(listener->banner) };
+	vector.iov_len = answer_question((unsigned char *)buffer, (size_t)size, sizeof(buffer),
+					 listener->banner);
+	if (!vector.iov_len)
+		vector = (struct iovec){ (void *)listener->banner, strlen(listener->banner) };
 	sendmsg(listener->fd, &message, MSG_NOSIGNAL);
+}
+
+/* All of it, but a peer that does not read is not waited for longer than a second. */
+static bool send_all(int fd, const char *data, size_t size)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+
+	while (size > 0) {
+		ssize_t n = send(fd, data, size, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EAGAIN && poll(&pfd, 1, 1000) > 0)
+			continue;
+		if (n < 0)
+			return false;
+		data += n;
+		size -= (size_t)n;
+	}
+	return true;
 }
 
 static void echo(struct source *connection)
@@ -150,7 +233,7 @@ static void echo(struct source *connection)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n <= 0 || send(connection->fd, buffer, (size_t)n, MSG_NOSIGNAL) < 0)
+	if (n <= 0 || !send_all(connection->fd, buffer, (size_t)n))
 		close(connection->fd);
 }
 
@@ -209,7 +292,7 @@ int main(int argc, char **argv)
 			pid_file = optarg;
 		else
 			die(EXIT_USAGE, "usage: serve [-b [-p PIDFILE]] [-k] tcp:ADDR:PORT=BANNER "
-					"…");
+					"udp:… unix:PATH=BANNER …");
 	}
 	if (getpid() == 1)
 		signal(SIGTERM, exit); /* as a container's first process it has no default action */

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -78,11 +79,12 @@ static inline uint16_t endpoint_port(const union endpoint *end)
 	return ntohs(end->sa.sa_family == AF_INET ? end->in.sin_port : end->in6.sin6_port);
 }
 
-/* An IPv4 or IPv6 address, the latter with or without brackets. */
+/* An IPv4 or IPv6 address, the latter with or without brackets, and with %INTERFACE. */
 static inline void endpoint_parse_addr(const char *text, union endpoint *end)
 {
-	char addr[INET6_ADDRSTRLEN + 2];
+	char addr[INET6_ADDRSTRLEN + IF_NAMESIZE + 2];
 	size_t n = strlen(text);
+	char *scope;
 
 	memset(end, 0, sizeof(*end));
 	if (*text == '[' && n > 2 && text[n - 1] == ']') {
@@ -93,6 +95,11 @@ static inline void endpoint_parse_addr(const char *text, union endpoint *end)
 		die(EXIT_USAGE, "'%s' is not an address", text);
 	memcpy(addr, text, n);
 	addr[n] = '\0';
+	scope = strchr(addr, '%');
+	if (scope) {
+		*scope = '\0';
+		end->in6.sin6_scope_id = if_nametoindex(scope + 1);
+	}
 	if (inet_pton(AF_INET, addr, &end->in.sin_addr) == 1)
 		end->sa.sa_family = AF_INET;
 	else if (inet_pton(AF_INET6, addr, &end->in6.sin6_addr) == 1)
