@@ -9,6 +9,7 @@
 # Usage: flows.sh [--quick] [main|part|noproxy]…   the hosts to try, all of them without; --quick: with
 #                                                  a running daemon br_netfilter off only, with a
 #                                                  stopped one on only
+#        flows.sh --list                           the table as it should be, without trying anything
 #        flows.sh --break                          takes out one counter's rules after another and
 #                                                  shows that rows of the table turn red: the test of
 #                                                  this test
@@ -18,6 +19,10 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/../host/host.sh"
 # shellcheck source=tests/e2e/table.sh
 . "$HERE/table.sh"
+# shellcheck source=tests/e2e/table_show.sh
+. "$HERE/table_show.sh"
+# shellcheck source=tests/e2e/places.sh
+. "$HERE/places.sh"
 
 SECOND_GW4=172.30.0.1 SECOND_GW6=fd00:5ec::1 HOST_LO4=192.0.2.127
 BRNF=1 QUICK=''
@@ -79,10 +84,10 @@ neighbours_pin() { # NAME…, all on docker0
 host_main() {
 	local port
 
-	host_up flows-main && more_networks || return 1
-	shim_start 0.0.0.0 && shim6_start || return 1
-	job_start bridge alpha && job_start bridge beta && job_start second zeta &&
-		job_start bridge theta part -p 18000:8000 && job_start third mu part -p 18002:8000 &&
+	host_up flows-main && more_networks && places_make || return 1
+	shim_start 0.0.0.0 && shim6_start && more_services || return 1
+	job_start bridge alpha && job_start bridge beta && job_start second zeta part --dns $PRIVATE4 &&
+		job_start bridge theta part -p 18000:8000 --dns $RESOLVER4 && job_start third mu part -p 18002:8000 &&
 		job_start host gamma && job_start host epsilon && job_start host kappa part || return 1
 	bystander_start delta -p 18001:8000 && bystander_start lambda &&
 		bystander_start eta --network second && bystander_start omega --network host &&
@@ -90,7 +95,13 @@ host_main() {
 			"$HOST_IMAGE" /bin/serve tcp:127.0.0.1:7999=iota || return 1
 	port=$(container_port beta 10999)
 	spawn_from gamma "$FLOW_DIR/gamma.log" serve "tcp:$HOST_LAN4:10999=gamma:runner" \
-		"tcp:[$HOST_LAN6]:10999=gamma:runner" "tcp:$HOST_LAN4:$port=gamma:own"
+		"tcp:[$HOST_LAN6]:10999=gamma:runner" "tcp:$HOST_LAN4:$port=gamma:own" \
+		"tcp:$HOST_WAN4:10999=gamma:runner" "tcp:[$HOST_WAN6]:10999=gamma:runner" \
+		tcp:0.0.0.0:2379=gamma:etcd 'tcp:[::]:2379=gamma:etcd' \
+		tcp:0.0.0.0:4222=gamma:nats 'tcp:[::]:4222=gamma:nats' \
+		unix:/run/dstack/server.sock=server
+	spawn_from alpha "$FLOW_DIR/alpha.log" serve unix:/run/dstack/server.sock=server
+	spawn_from kappa "$FLOW_DIR/kappa.log" serve unix:/run/dstack/server.sock=server
 	host_open_wide alpha beta theta delta lambda
 }
 
@@ -133,6 +144,10 @@ host_noproxy() {
 	host_open_wide alpha beta theta delta lambda
 }
 
+# The internet that a job knows has its proxy in a private network.
+EGRESS="[egress]
+proxies = $PRIVATE4:3128, [$PRIVATE6]:3128"
+
 # --- jobfence --------------------------------------------------------------------------------------
 
 fence_converged() { jobfence_cli verify >/dev/null 2>&1; }
@@ -148,6 +163,7 @@ fence_start() {
 	echo "DSTACK_SERVER_JOB_NETWORK_MODE=$mode" >"$HOST_DIR/mode"
 	jobfence_config "[environment]
 environment_file = $HOST_DIR/mode
+$EGRESS
 $jobs"
 	: >"$HOST_DIR/jobfence.log"
 	jobfence_start || return 1
@@ -197,9 +213,35 @@ try_main() {
 	[ -z "${4-}" ] || try_newborn newborn "$@"
 }
 
+# A job that is made and not started: not every machine can give all privileges or has the device.
+job_create() { # PLACEMENT ALIAS DOCKER-ARGUMENTS…
+	local JOB_ARGS id alias=$2
+
+	job_arguments "$1" "$2" part
+	shift 2
+	id=$(docker_h create "${JOB_ARGS[@]}" "$@" "$HOST_IMAGE" /bin/serve) || return 1
+	printf 'C_ID=%s\nC_APP=8000\n' "$id" >"$HOST_DIR/containers/$alias"
+	container_refresh "$alias"
+}
+
+# What no ruleset can hold is said: jobs that dstack's users may ask for.
+status_jobs() {
+	job_create bridge rho --privileged && job_create bridge phi --device /dev/infiniband/uverbs0 &&
+		job_start bridge sigma part -v /run/docker.sock:/var/run/docker.sock &&
+		job_start bridge tau part -v /:/host &&
+		job_start host upsilon whole --cap-add NET_ADMIN --pid host --ipc host
+}
+
+try_status() {
+	status_jobs || return 1
+	scene_flows status && try_scene "$@"
+	container_rm rho phi sigma tau upsilon
+}
+
 try_part() {
 	scene_flows part
 	try_scene "$@"
+	[ "$2 $3" != "2 running" ] || try_status "$@"
 }
 
 try_noproxy() {
@@ -233,26 +275,42 @@ flows() {
 	for name; do
 		run_host "$name"
 	done
+	legend_show
 	for scene in "${SCENES[@]}"; do
 		case " $* " in
-		*" $(scene_host "$scene") "*) scene_show "$scene" "${columns[@]}" ;;
+		*" $(scene_host "$scene") "*) scene_show "$scene" cell_show "${columns[@]}" ;;
 		esac
 	done
+	numbers_show
 	table_verdict
+}
+
+flows_list() {
+	local scene
+
+	legend_show
+	for scene in "${SCENES[@]}"; do
+		scene_show "$scene" want_show before 'mode 1' 'mode 2' 'mode 3' fence removed
+	done
+	numbers_show
+	numbers_check
+	[ ${#NOTES[@]} -eq 0 ] || { printf '✗ %s\n' "${NOTES[@]}"; return 1; }
 }
 
 scene_host() {
 	case $1 in
 	shadow | newborn) echo main ;;
 	newdnat) echo noproxy ;;
+	status) echo part ;;
 	*) echo "$1" ;;
 	esac
 }
 
 [ "${1-}" != --quick ] || { QUICK=1; shift; }
-host_cleanup_stale
 table_read "$HERE/flows.table"
+[ "${1-}" = --list ] || host_cleanup_stale
 case ${1-} in
+--list) flows_list ;;
 --break)
 	# shellcheck source=tests/e2e/break.sh
 	. "$HERE/break.sh"

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2034 # the C_* are a container's facts
 #
 # Reads flows.table, tries its rows and judges them. Part of flows.sh; the hosts and what happens to
-# them are there.
+# them are there, how it looks is in table_show.sh.
 #
 # A row is proven by three things: it is open before jobfence (so somebody listens and nothing else is
 # in the way), it is as the table says afterwards, and the counter that the table names has counted
@@ -17,7 +17,9 @@ DIAL_AT_ONCE=64
 ROW_SCENE=() ROW_FLOW=() ROW_FROM=() ROW_IP=() ROW_HOW=() ROW_TO=() ROW_ANSWER=()
 declare -A ROW_WANT    # [row mode]
 declare -A SCENE_TITLE # [scene]
-SCENES=()
+declare -A NAME_TEXT   # [who or place] for a person
+declare -A NUMBER_TITLE NUMBER_REMARK
+SCENES=() NUMBERS=()
 FLOW_ROW=() FLOW_IP=() FLOW_WHO=() FLOW_ARGS=() FLOW_FLUSH=() # of the scene in use
 declare -A GOT         # [flow] the word that dial said
 declare -A COUNT_WAS COUNT_IS
@@ -45,17 +47,28 @@ table_line() { # FLOW FROM IP HOW TO ANSWER MODE1 MODE2 MODE3 FENCE
 	done
 }
 
+# table_words KIND KEY "TEXT": a line that is no row
+table_words() {
+	local text=${3#\"}
+
+	text=${text%\"}
+	case $1 in
+	scene) SCENES+=("$2") SCENE_TITLE[$2]=$text ;;
+	name) NAME_TEXT[$2]=$text ;;
+	number) NUMBERS+=("$2") NUMBER_TITLE[$2]=$text ;;
+	remark) NUMBER_REMARK[$2]=$text ;;
+	esac
+}
+
 table_read() { # FILE
-	local line title
+	local line kind key text
 
 	while read -r line; do
 		case $line in
 		'' | '#'*) ;;
-		'scene '*)
-			read -r _ line title <<<"$line"
-			SCENES+=("$line")
-			title=${title#\"}
-			SCENE_TITLE[$line]=${title%\"}
+		'scene '* | 'name '* | 'number '* | 'remark '*)
+			read -r kind key text <<<"$line"
+			table_words "$kind" "$key" "$text"
 			;;
 		*)
 			# shellcheck disable=SC2086 # columns
@@ -74,12 +87,23 @@ place_address() { # PLACE 4|6
 	lo) four=127.0.0.1 six=::1 ;;
 	hostlo) four=$HOST_LO4 six='' ;;
 	stub) four=127.0.0.53 six='' ;;
+	gwll) four='' six=$HOST_GWLL ;;
+	hostlanll) four='' six=$HOST_LANLL ;;
 	gw) four=$HOST_GW4 six=$HOST_GW6 ;;
 	gw2) four=$SECOND_GW4 six=$SECOND_GW6 ;;
 	hostlan) four=$HOST_LAN4 six=$HOST_LAN6 ;;
 	hostwan) four=$HOST_WAN4 six=$HOST_WAN6 ;;
 	lan) four=$LAN4 six=$LAN6 ;;
 	inet) four=$INET4 six=$INET6 ;;
+	router) four=$ROUTER4 six=$ROUTER6 ;;
+	narrow) four=$NARROW4 six=$NARROW6 ;;
+	resolver) four=$RESOLVER4 six=$RESOLVER6 ;;
+	private) four=$PRIVATE4 six=$PRIVATE6 ;;
+	linklocal) four=$LINKLOCAL4 six='' ;;
+	shared) four=$SHARED4 six='' ;;
+	meta) four=$META4 six=$META6 ;;
+	meta[2-6]) four=${METAS4[${1#meta} - 2]} six=${METAS6[0]} ;;
+	embedded) four=127.0.0.11 six='' ;;
 	*)
 		container_facts "$1" || return 1
 		four=$C_IP4 six=$C_IP6
@@ -120,26 +144,63 @@ source_address() { # WHO 4|6
 	fi
 }
 
-flow_add() { # ROW 4|6
-	local row=$1 ip=$2 how=${ROW_HOW[$1]} args=() flush=0
-
-	case $how in
-	nd+*) flush=1 how=${how#nd+} ;;
-	tcp:*)
-		source_address "${ROW_FROM[$row]}" "$ip" || return 1
-		args=(--from "$REPLY:${how#tcp:}")
-		how=tcp
+# A link-local address is one only with the interface of who dials.
+link_scope() { # WHO PLACE
+	case $2 in
+	gwll | hostlanll)
+		[ "$1" = lan ] || container_facts "$1" || return 1
+		if [ "$1" = lan ] || [ -n "$C_IP6" ]; then
+			REPLY+=%eth0
+		elif [ "$2" = gwll ]; then
+			REPLY+=%docker0
+		else
+			REPLY+=%lan0
+		fi
 		;;
 	esac
-	[ "$how" != udp ] || args+=(--udp)
-	[ "$how" != icmp ] || args+=(--ping)
-	place_address "${ROW_TO[$row]%%:*}" "$ip" || return 1
-	args+=("$REPLY")
-	if [ "$how" != icmp ]; then
-		port_number "${ROW_TO[$row]#*:}" || return 1
+}
+
+# how_arguments ROW 4|6: what dial is told, but for where, in args; what is emptied first in flush
+how_arguments() {
+	local how=${ROW_HOW[$1]}
+
+	flush='' args=()
+	case $how in
+	*+*) flush=${how%%+*} how=${how#*+} ;;
+	esac
+	case $how in
+	tcp) ;;
+	udp) args=(--udp) ;;
+	dns) args=(--dns) ;;
+	icmp) args=(--ping) ;;
+	bulk) args=(--bulk 300000) ;;
+	big) args=(--udp --size 1400) ;;
+	ttl*) args=(--udp --ttl "${how#ttl}") ;;
+	tcp:*)
+		source_address "${ROW_FROM[$1]}" "$2" || return 1
+		args=(--from "$REPLY:${how#tcp:}")
+		;;
+	*) host_fail "flows.table: no way '$how'" ;;
+	esac
+}
+
+flow_add() { # ROW 4|6|-
+	local row=$1 ip=$2 from=${ROW_FROM[$1]} to=${ROW_TO[$1]} args flush REPLY C_IP6=''
+
+	case ${ROW_HOW[$row]} in
+	unix) args=(--unix "$to") flush='' ;;
+	status) args=(status "$to") flush='' ;;
+	*)
+		how_arguments "$row" "$ip" && place_address "${to%%:*}" "$ip" &&
+			link_scope "$from" "${to%%:*}" || return 1
 		args+=("$REPLY")
-	fi
-	FLOW_ROW+=("$row") FLOW_IP+=("$ip") FLOW_WHO+=("${ROW_FROM[$row]}")
+		if [ "${ROW_HOW[$row]%icmp}" = "${ROW_HOW[$row]}" ]; then
+			port_number "${to#*:}" || return 1
+			args+=("$REPLY")
+		fi
+		;;
+	esac
+	FLOW_ROW+=("$row") FLOW_IP+=("$ip") FLOW_WHO+=("$from")
 	FLOW_ARGS+=("${args[*]}") FLOW_FLUSH+=("$flush")
 }
 
@@ -150,7 +211,7 @@ scene_flows() {
 	FLOW_ROW=() FLOW_IP=() FLOW_WHO=() FLOW_ARGS=() FLOW_FLUSH=()
 	for row in "${!ROW_FLOW[@]}"; do
 		[ "${ROW_SCENE[$row]}" = "$1" ] || continue
-		for ip in 4 6; do
+		for ip in 4 6 -; do
 			[[ ${ROW_IP[$row]} != *"$ip"* ]] || flow_add "$row" "$ip" || exit 1
 		done
 	done
@@ -158,19 +219,46 @@ scene_flows() {
 
 # --- trying ----------------------------------------------------------------------------------------
 
-# What is known of its neighbours, both ways, is forgotten.
-neighbours_flush() { # WHO
-	local C_PID
+# flow_flush nd|pmtu WHO: what is known of its neighbours, both ways, or of the ways' sizes, is forgotten.
+flow_flush() {
+	local C_PID family what='neigh flush all'
 
-	host_exec ip neigh flush all >/dev/null 2>&1
-	[ "$1" = host ] || { container_facts "$1" && nsenter -t "$C_PID" -n ip neigh flush all; } \
-		>/dev/null 2>&1
+	[ "$1" = nd ] || what='route flush cache'
+	for family in -4 -6; do
+		# shellcheck disable=SC2086 # words
+		host_exec ip $family $what
+		# shellcheck disable=SC2086
+		[ "$2" = host ] || { container_facts "$2" && nsenter -t "$C_PID" -n ip $family $what; }
+	done >/dev/null 2>&1
+}
+
+# The status as lines of "NAME HAZARD", and "NAME nothing" where none of them voids the fence.
+status_lines() {
+	jobfence_cli status --json | python3 -c '
+import json, sys
+for c in json.load(sys.stdin)["containers"]:
+    for hazard in c["hazards"] + ([] if c["unconfinable"] else ["nothing"]):
+        print(c["name"], hazard.replace(" ", "_"))' >"$FLOW_DIR/status"
+}
+
+# status_says ALIAS HAZARD|nothing
+status_says() {
+	if grep -qx "$(container_name "$1") $2" "$FLOW_DIR/status"; then
+		echo said
+	else
+		echo "not said"
+	fi
 }
 
 flow_dial() { # FLOW MILLISECONDS
-	[ "${FLOW_FLUSH[$1]}" = 0 ] || neighbours_flush "${FLOW_WHO[$1]}"
+	local who=${FLOW_WHO[$1]}
+
+	[ -z "${FLOW_FLUSH[$1]}" ] || flow_flush "${FLOW_FLUSH[$1]}" "$who"
 	# shellcheck disable=SC2086 # arguments
-	dial_from "${FLOW_WHO[$1]}" --timeout "$2" ${FLOW_ARGS[$1]} >"$FLOW_DIR/$1" 2>&1
+	case ${FLOW_ARGS[$1]} in
+	'status '*) status_says "$who" ${FLOW_ARGS[$1]#status } ;;
+	*) dial_from "$who" --timeout "$2" ${FLOW_ARGS[$1]} ;;
+	esac >"$FLOW_DIR/$1" 2>&1
 }
 
 # flow_want FLOW: "open" or the counter, in REPLY. MODE and BRNF say what is in force.
@@ -187,11 +275,14 @@ flow_want() {
 dial_all() {
 	local flow n=0 REPLY ms last=()
 
+	case ${FLOW_ARGS[*]} in
+	*'status '*) status_lines ;;
+	esac
 	for flow; do
 		flow_want "$flow"
 		ms=$DIAL_OPEN_MS
 		[ "$REPLY" = open ] || ms=$DIAL_SHUT_MS
-		[ "${FLOW_FLUSH[$flow]}" = 0 ] || { last+=("$flow"); continue; }
+		[ -z "${FLOW_FLUSH[$flow]}" ] || { last+=("$flow"); continue; }
 		flow_dial "$flow" "$ms" &
 		n=$((n + 1))
 		[ $n -lt $DIAL_AT_ONCE ] || wait -n
@@ -298,52 +389,4 @@ try_scene() {
 		fi
 	done
 	[ -z "$MODE" ] || flows_check_counters
-}
-
-# --- showing ---------------------------------------------------------------------------------------
-
-cell_show() { # ROW COLUMN
-	local mark='✓' want=open
-
-	case ${CELL[$1 $2]-} in
-	0) mark='✗' ;;
-	'') printf '  %-6s ' -; return ;;
-	esac
-	[ -z "${COLUMN_MODE[$2]}" ] || want=${ROW_WANT[$1 ${COLUMN_MODE[$2]}]}
-	[ "$want" = open ] || want=shut
-	printf '  %-4s %s ' "$want" "$mark"
-}
-
-scene_show() { # SCENE COLUMN…
-	local scene=$1 row column
-
-	shift
-	printf '\n%s: %s\n\n%-4s %-38s %-8s %-2s' "$scene" "${SCENE_TITLE[$scene]}" '' '' '' IP
-	printf '  %-7s' "$@"
-	echo
-	for row in "${!ROW_FLOW[@]}"; do
-		[ "${ROW_SCENE[$row]}" = "$scene" ] || continue
-		printf '%-4s %-8s→ %-28s %-8s %-2s' "${ROW_FLOW[$row]}" "${ROW_FROM[$row]}" \
-			"${ROW_TO[$row]}" "${ROW_HOW[$row]}" "${ROW_IP[$row]}"
-		for column; do
-			cell_show "$row" "$column"
-		done
-		echo
-	done
-}
-
-# The notes and the last line; fails if a cell did.
-table_verdict() {
-	local key passed=0 failed=0
-
-	for key in "${!CELL[@]}"; do
-		if [ "${CELL[$key]}" = 1 ]; then
-			passed=$((passed + 1))
-		else
-			failed=$((failed + 1))
-		fi
-	done
-	[ ${#NOTES[@]} -eq 0 ] || printf '\n✗ %s' "${NOTES[@]}"
-	printf '\n\n%d passed, %d failed\n' "$passed" "$failed"
-	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
 }
