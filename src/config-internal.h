@@ -37,7 +37,9 @@ struct config_draft {
 	char shim_env[256];
 	char why[192]; /* what is wrong with a value, where that is no fixed sentence */
 	bool resolvers_named, proxies_named; /* a line before has the key */
-	int lines[CONFIG_KEYS_MAX];          /* where each key stands in the file; 0: nowhere */
+	bool guarded_named;
+	const char *argument;       /* of the section of the key that is being set; borrowed */
+	int lines[CONFIG_KEYS_MAX]; /* where each key stands in the file; 0: nowhere */
 };
 
 /* config_keys.c */
@@ -70,10 +72,27 @@ int config_set_peers(void *draft, const char *value, const char **ret_why);
 int config_set_resolvers(void *draft, const char *value, const char **ret_why);
 int config_set_proxies(void *draft, const char *value, const char **ret_why);
 
-/* config_overrides.c: the values of [enforce] */
+typedef int (*config_item_fn)(struct config_draft *draft, char *item, void *list,
+			      const char **ret_why);
+
+/* Hands out what stands between the commas of @value. Nothing at all is an empty list. */
+int config_each_item(struct config_draft *draft, const char *value, config_item_fn item, void *list,
+		     const char **ret_why);
+/* A sentence about a value, for *ret_why. Returns -EINVAL. */
+int config_refuse(struct config_draft *draft, const char **ret_why, const char *fmt, ...)
+	_printf_(3, 4);
+
+/* config_overrides.c: the values of [enforce], [job], [confine] and the lists of [ports] */
+
+int config_set_guarded(void *draft, const char *value, const char **ret_why);
+int config_set_fenced(void *draft, const char *value, const char **ret_why);
+int config_set_job_mode(void *draft, const char *value, const char **ret_why);
+int config_set_confine_names(void *draft, const char *value, const char **ret_why);
+int config_set_confine_labels(void *draft, const char *value, const char **ret_why);
+/* Against the reserved ports, which are known by then. */
+int config_check_port_lists(const char *path, struct config_draft *draft, struct diag *diag);
 
 int config_set_enforce(void *field, const char *value, const char **ret_why);
-int config_set_yes(void *field, const char *value, const char **ret_why);
 /* Once all keys are read: which groups are audited. */
 void config_merge_enforce(struct config_draft *draft);
 

@@ -11,6 +11,7 @@
 #include "jobfence/config.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "config-internal.h"
@@ -53,6 +54,7 @@ void config_defaults(struct config *ret_config)
 		.egress_bridge = EGRESS_INTERNET,
 		.egress_host = EGRESS_ANY,
 		.metadata_host = true,
+		.guarded = { .range = { { IPPROTO_TCP, 22, 22 } }, .n = 1 },
 		.audit_log = true,
 	};
 	for (enum config_port port = 0; port < CONFIG_PORTS_N; port++)
@@ -346,7 +348,8 @@ static int load_ports(const char *path, struct config_draft *draft, struct confi
 		*port_field(&draft->config.ports, port) = draft->ports[port];
 	}
 	describe_ports(places, remark, origin->ports, sizeof(origin->ports));
-	return check_ports(draft, places, diag);
+	r = check_ports(draft, places, diag);
+	return r < 0 ? r : config_check_port_lists(path, draft, diag);
 }
 
 /* ---- the engine ---- */

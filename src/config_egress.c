@@ -55,8 +55,7 @@ int config_set_metadata(void *field, const char *value, const char **ret_why)
 
 /* ---- sentences ---- */
 
-__attribute__((format(printf, 3, 4))) static int refuse(struct config_draft *draft,
-							const char **ret_why, const char *fmt, ...)
+int config_refuse(struct config_draft *draft, const char **ret_why, const char *fmt, ...)
 {
 	va_list args;
 
@@ -84,8 +83,6 @@ static const char *unreachable(const struct ip_addr *addr)
 
 /* ---- lists ---- */
 
-typedef int (*item_fn)(struct config_draft *draft, char *item, void *list, const char **ret_why);
-
 static char *trim(char *text)
 {
 	static const char blanks[] = " \t\r";
@@ -99,8 +96,7 @@ static char *trim(char *text)
 	return text;
 }
 
-/* Hands out what stands between the commas. Nothing at all is an empty list. */
-static int each_item(struct config_draft *draft, const char *value, item_fn item, void *list,
+int config_each_item(struct config_draft *draft, const char *value, config_item_fn item, void *list,
 		     const char **ret_why)
 {
 	char buffer[ENTRY_BYTES_MAX], *text;
@@ -112,15 +108,15 @@ static int each_item(struct config_draft *draft, const char *value, item_fn item
 	for (;; value += length + 1) {
 		length = strcspn(value, ",");
 		if (length >= sizeof(buffer))
-			return refuse(draft, ret_why, "an entry is longer than %zu bytes",
-				      sizeof(buffer) - 1);
+			return config_refuse(draft, ret_why, "an entry is longer than %zu bytes",
+					     sizeof(buffer) - 1);
 		memcpy(buffer, value, length);
 		buffer[length] = '\0';
 		text = trim(buffer);
 		if (!*text)
-			return refuse(draft, ret_why,
-				      "there is nothing between two commas, or "
-				      "behind the last; take the comma out");
+			return config_refuse(draft, ret_why,
+					     "there is nothing between two commas, or "
+					     "behind the last; take the comma out");
 		r = item(draft, text, list, ret_why);
 		if (r < 0 || !value[length])
 			return r;
@@ -160,25 +156,28 @@ static int parse_network(struct config_draft *draft, char *text, struct net_rang
 	if (slash)
 		*slash = '\0';
 	if (ip_addr_parse(text, &addr) < 0)
-		return refuse(draft, ret_why,
-			      "\"%s\" is no network; write an IPv4 or IPv6 address, or one with a "
-			      "prefix, such as 10.0.0.0/8",
-			      safe);
+		return config_refuse(draft, ret_why,
+				     "\"%s\" is no network; write an IPv4 or IPv6 address, or one "
+				     "with a "
+				     "prefix, such as 10.0.0.0/8",
+				     safe);
 	bits = addr.family == AF_INET ? 32 : 128;
 	prefix = bits;
 	if (slash && parse_decimal(slash + 1, bits, &prefix) < 0)
-		return refuse(draft, ret_why, "\"%s\": the prefix must be 0 to %u", safe, bits);
+		return config_refuse(draft, ret_why, "\"%s\": the prefix must be 0 to %u", safe,
+				     bits);
 	if (ip_addr_is_mapped(&addr))
-		return refuse(draft, ret_why,
-			      "\"%s\" is IPv4 written as IPv6, which is never on the wire; write "
-			      "it "
-			      "as IPv4",
-			      safe);
+		return config_refuse(draft, ret_why,
+				     "\"%s\" is IPv4 written as IPv6, which is never on the wire; "
+				     "write "
+				     "it "
+				     "as IPv4",
+				     safe);
 	range = ip_addr_network(&addr, prefix);
 	if (ip_addr_cmp(&range.first, &addr) != 0)
-		return refuse(draft, ret_why,
-			      "\"%s\" has bits behind its prefix; that network is %s", safe,
-			      net_range_text(&range, right));
+		return config_refuse(draft, ret_why,
+				     "\"%s\" has bits behind its prefix; that network is %s", safe,
+				     net_range_text(&range, right));
 	*ret_range = range;
 	return 0;
 }
@@ -243,22 +242,24 @@ static int parse_entry(struct config_draft *draft, char *item, struct net_entry 
 	text_safe(item, safe, sizeof(safe));
 	n = split(item, words);
 	if (n > WORDS_MAX)
-		return refuse(draft, ret_why,
-			      "\"%s\" has too many words; separate entries by commas", safe);
+		return config_refuse(draft, ret_why,
+				     "\"%s\" has too many words; separate entries by commas", safe);
 	r = parse_network(draft, words[0], &range, ret_why);
 	if (r < 0)
 		return r;
 	if (n > 1 && parse_protocol(words[1], &entry.l4proto) < 0)
-		return refuse(draft, ret_why,
-			      "\"%s\": behind the network stands tcp, udp, sctp or any", safe);
+		return config_refuse(draft, ret_why,
+				     "\"%s\": behind the network stands tcp, udp, sctp or any",
+				     safe);
 	/* Only these three have ports; "any 53" would say something about the bytes of an ICMP. */
 	if (n > 2 && entry.l4proto == 0)
-		return refuse(draft, ret_why,
-			      "\"%s\": ports belong to tcp, udp or sctp, not to any", safe);
+		return config_refuse(draft, ret_why,
+				     "\"%s\": ports belong to tcp, udp or sctp, not to any", safe);
 	if (n > 2 && parse_ports(words[2], &entry.port_first, &entry.port_last) < 0)
-		return refuse(draft, ret_why,
-			      "\"%s\": ports are 1 to 65535, one or a range such as 8000-8010",
-			      safe);
+		return config_refuse(draft, ret_why,
+				     "\"%s\": ports are 1 to 65535, one or a range such as "
+				     "8000-8010",
+				     safe);
 	entry.first = range.first;
 	entry.last = range.last;
 	*ret_entry = entry;
@@ -274,11 +275,12 @@ static int add_entry(struct config_draft *draft, char *item, void *list, const c
 	if (r < 0)
 		return r;
 	if (entries->n == CONFIG_ENTRIES_MAX)
-		return refuse(draft, ret_why,
-			      "at most " TEXT_OF(CONFIG_ENTRIES_MAX) " entries can be named, on "
-								     "all "
-								     "lines together; join "
-								     "networks");
+		return config_refuse(draft, ret_why,
+				     "at most " TEXT_OF(CONFIG_ENTRIES_MAX) " entries can be "
+									    "named, on "
+									    "all "
+									    "lines together; join "
+									    "networks");
 	entries->entry[entries->n++] = entry;
 	return 0;
 }
@@ -287,8 +289,9 @@ static int add_entry(struct config_draft *draft, char *item, void *list, const c
 static int add_peer(struct config_draft *draft, char *item, void *list, const char **ret_why)
 {
 	if (strpbrk(item, " \t\r"))
-		return refuse(draft, ret_why,
-			      "peers are networks without protocol and port, separated by commas");
+		return config_refuse(draft, ret_why,
+				     "peers are networks without protocol and port, separated by "
+				     "commas");
 	return add_entry(draft, item, list, ret_why);
 }
 
@@ -296,21 +299,21 @@ int config_set_allow(void *field, const char *value, const char **ret_why)
 {
 	struct config_draft *draft = field;
 
-	return each_item(draft, value, add_entry, &draft->config.allow, ret_why);
+	return config_each_item(draft, value, add_entry, &draft->config.allow, ret_why);
 }
 
 int config_set_deny(void *field, const char *value, const char **ret_why)
 {
 	struct config_draft *draft = field;
 
-	return each_item(draft, value, add_entry, &draft->config.deny, ret_why);
+	return config_each_item(draft, value, add_entry, &draft->config.deny, ret_why);
 }
 
 int config_set_peers(void *field, const char *value, const char **ret_why)
 {
 	struct config_draft *draft = field;
 
-	return each_item(draft, value, add_peer, &draft->config.peers, ret_why);
+	return config_each_item(draft, value, add_peer, &draft->config.peers, ret_why);
 }
 
 /* ---- resolvers and proxies ---- */
@@ -325,10 +328,10 @@ static int parse_source(struct config_draft *draft, const char *value, enum conf
 	bool is_auto = strcmp(value, "auto") == 0, is_none = strcmp(value, "none") == 0;
 
 	if (!*value)
-		return refuse(draft, ret_why, "must be auto, none or addresses");
+		return config_refuse(draft, ret_why, "must be auto, none or addresses");
 	if (*named && (is_auto || is_none || *source != CONFIG_SOURCE_LIST))
-		return refuse(draft, ret_why,
-			      "auto and none stand alone, on the only line of the key");
+		return config_refuse(draft, ret_why,
+				     "auto and none stand alone, on the only line of the key");
 	*source = is_auto ? CONFIG_SOURCE_AUTO : is_none ? CONFIG_SOURCE_NONE : CONFIG_SOURCE_LIST;
 	*named = true;
 	return is_auto || is_none;
@@ -343,16 +346,17 @@ static int add_resolver(struct config_draft *draft, char *item, void *list, cons
 
 	text_safe(item, safe, sizeof(safe));
 	if (ip_addr_parse(item, &addr) < 0)
-		return refuse(draft, ret_why,
-			      "\"%s\" is no address; name IPv4 or IPv6 addresses, separated by "
-			      "commas (the port is always 53)",
-			      safe);
+		return config_refuse(draft, ret_why,
+				     "\"%s\" is no address; name IPv4 or IPv6 addresses, separated "
+				     "by "
+				     "commas (the port is always 53)",
+				     safe);
 	trouble = unreachable(&addr);
 	if (trouble)
-		return refuse(draft, ret_why, "%s %s", safe, trouble);
+		return config_refuse(draft, ret_why, "%s %s", safe, trouble);
 	if (resolvers->n == CONFIG_ADDRESSES_MAX)
-		return refuse(draft, ret_why, "at most %d resolvers can be named",
-			      CONFIG_ADDRESSES_MAX);
+		return config_refuse(draft, ret_why, "at most %d resolvers can be named",
+				     CONFIG_ADDRESSES_MAX);
 	resolvers->addr[resolvers->n++] = addr;
 	return 0;
 }
@@ -386,20 +390,22 @@ static int add_proxy(struct config_draft *draft, char *item, void *list, const c
 	text_safe(item, safe, sizeof(safe));
 	/* A user and a password stand before an @: not for the log. */
 	if (strchr(item, '@') || strchr(item, '/'))
-		return refuse(draft, ret_why,
-			      "a proxy is an address and a port, such as 10.0.0.1:3128, without "
-			      "scheme, user and password");
+		return config_refuse(draft, ret_why,
+				     "a proxy is an address and a port, such as 10.0.0.1:3128, "
+				     "without "
+				     "scheme, user and password");
 	if (parse_sock_addr(item, &addr) < 0)
-		return refuse(draft, ret_why,
-			      "\"%s\" is no proxy; write ADDRESS:PORT or [IPV6-ADDRESS]:PORT "
-			      "(names are not looked up)",
-			      safe);
+		return config_refuse(draft, ret_why,
+				     "\"%s\" is no proxy; write ADDRESS:PORT or "
+				     "[IPV6-ADDRESS]:PORT "
+				     "(names are not looked up)",
+				     safe);
 	trouble = unreachable(&addr.ip);
 	if (trouble)
-		return refuse(draft, ret_why, "%s %s", safe, trouble);
+		return config_refuse(draft, ret_why, "%s %s", safe, trouble);
 	if (proxies->n == CONFIG_ADDRESSES_MAX)
-		return refuse(draft, ret_why, "at most %d proxies can be named",
-			      CONFIG_ADDRESSES_MAX);
+		return config_refuse(draft, ret_why, "at most %d proxies can be named",
+				     CONFIG_ADDRESSES_MAX);
 	proxies->addr[proxies->n++] = addr;
 	return 0;
 }
@@ -410,7 +416,8 @@ int config_set_resolvers(void *field, const char *value, const char **ret_why)
 	struct config_resolvers *resolvers = &draft->config.resolvers;
 	int r = parse_source(draft, value, &resolvers->source, &draft->resolvers_named, ret_why);
 
-	return r ? (r < 0 ? r : 0) : each_item(draft, value, add_resolver, resolvers, ret_why);
+	return r ? (r < 0 ? r : 0)
+		 : config_each_item(draft, value, add_resolver, resolvers, ret_why);
 }
 
 int config_set_proxies(void *field, const char *value, const char **ret_why)
@@ -419,5 +426,5 @@ int config_set_proxies(void *field, const char *value, const char **ret_why)
 	struct config_proxies *proxies = &draft->config.proxies;
 	int r = parse_source(draft, value, &proxies->source, &draft->proxies_named, ret_why);
 
-	return r ? (r < 0 ? r : 0) : each_item(draft, value, add_proxy, proxies, ret_why);
+	return r ? (r < 0 ? r : 0) : config_each_item(draft, value, add_proxy, proxies, ret_why);
 }

@@ -301,6 +301,8 @@ static const struct key keys[] = {
 	{ "ports", "dcgm", set_port, FIELD(ports[CONFIG_PORT_DCGM]), RIGHT_PORT },
 	{ "ports", "runner", set_port, FIELD(ports[CONFIG_PORT_RUNNER]), RIGHT_PORT },
 	{ "ports", "runner_ssh", set_port, FIELD(ports[CONFIG_PORT_RUNNER_SSH]), RIGHT_PORT },
+	{ "ports", "guarded", config_set_guarded, 0, adds },
+	{ "ports", "fenced", config_set_fenced, 0, adds },
 	{ "docker", "socket", set_docker, FIELD(config.docker), NULL },
 	{ "docker", "bridges", set_bridges, FIELD(config),
 	  "must be names of interfaces (1 to 15 of A-Z a-z 0-9 . _ - @ +), separated by blanks" },
@@ -327,6 +329,9 @@ static const struct key keys[] = {
 	{ "metadata", "bridge", config_set_metadata, FIELD(config.metadata_bridge),
 	  RIGHT_METADATA },
 	{ "metadata", "host", config_set_metadata, FIELD(config.metadata_host), RIGHT_METADATA },
+	{ "job", "network_mode", config_set_job_mode, 0, adds },
+	{ "confine", "names", config_set_confine_names, 0, adds },
+	{ "confine", "labels", config_set_confine_labels, 0, adds },
 	ENFORCE_KEY("default", GROUP_MAX),
 	ENFORCE_KEY("egress", GROUP_EGRESS),
 	ENFORCE_KEY("neighbours", GROUP_NEIGHBOURS),
@@ -336,7 +341,7 @@ static const struct key keys[] = {
 	ENFORCE_KEY("published", GROUP_PUBLISHED),
 	ENFORCE_KEY("runners", GROUP_RUNNERS),
 	ENFORCE_KEY("quarantine", GROUP_QUARANTINE),
-	{ "enforce", "log", config_set_yes, FIELD(config.audit_log), "must be yes or no" },
+	{ "enforce", "log", set_yes_no, FIELD(config.audit_log), "must be yes or no" },
 };
 _Static_assert(ARRAY_SIZE(keys) <= CONFIG_KEYS_MAX, "struct config_draft has a line for each key");
 
@@ -347,6 +352,12 @@ void config_draft_init(struct config_draft *draft)
 		.shim_env = CONFIG_SHIM_ENV_DEFAULT,
 	};
 	config_defaults(&draft->config);
+}
+
+/* [job "train-*"]: the section names something. */
+static bool takes_argument(const struct key *key)
+{
+	return strcmp(key->section, "job") == 0;
 }
 
 static const struct key *find_key(const char *section, const char *name)
@@ -368,7 +379,8 @@ int config_key_line(const struct config_draft *draft, const char *section, const
 struct reading {
 	const char *path, *next;
 	int line;
-	int error; /* the first; ends the reading */
+	int error;    /* the first; ends the reading */
+	int job_line; /* of a section [job "…"] that has no key so far */
 	struct config_draft *draft;
 	struct diag *diag;
 };
@@ -386,8 +398,9 @@ static const char *list_names(const char *section, char *buffer, size_t size)
 		if ((section && strcmp(key->section, section) != 0) || strcmp(name, last) == 0)
 			continue;
 		if (used < size)
-			used += (size_t)snprintf(buffer + used, size - used, "%s%s",
-						 *last ? ", " : "", name);
+			used += (size_t)snprintf(
+				buffer + used, size - used, "%s%s%s", *last ? ", " : "", name,
+				!section && takes_argument(key) ? " \"PATTERN\"" : "");
 		last = name;
 	}
 	return buffer;
@@ -413,6 +426,43 @@ static int refuse_unknown(struct reading *reading, const char *section, const ch
 			reading->path, reading->line, safe_section, safe_name, names);
 }
 
+/*
+ * Parts job "train-*" into its two words, in place. inih cuts a section's name to what fits its
+ * buffer: then the closing quote is missing.
+ */
+static int split_section(struct reading *reading, char *section, const char **ret_argument)
+{
+	char *quote = strchr(section, '"'), *end;
+	char safe[64];
+
+	*ret_argument = NULL;
+	if (!quote)
+		return 0;
+	end = strchr(quote + 1, '"');
+	if (!end || end[1] || end == quote + 1)
+		return diag_set(reading->diag, -EINVAL,
+				"%s:%d: [%s]: what stands in quotes must be 1 to %d bytes and end "
+				"in a quote; write [job \"train-*\"]",
+				reading->path, reading->line,
+				text_safe(section, safe, sizeof(safe)), CONFIG_PATTERN_MAX);
+	*end = '\0';
+	*ret_argument = quote + 1;
+	do {
+		*quote-- = '\0';
+	} while (quote >= section && (*quote == ' ' || *quote == '\t'));
+	return 0;
+}
+
+static int refuse_argument(const struct reading *reading, const struct key *key)
+{
+	if (takes_argument(key))
+		return diag_set(reading->diag, -EINVAL,
+				"%s:%d: [%s] is about jobs of a name; write [%s \"train-*\"]",
+				reading->path, reading->line, key->section, key->section);
+	return diag_set(reading->diag, -EINVAL, "%s:%d: [%s] takes no name in quotes",
+			reading->path, reading->line, key->section);
+}
+
 static int set_key(struct reading *reading, const char *section, const char *name,
 		   const char *value)
 {
@@ -423,6 +473,8 @@ static int set_key(struct reading *reading, const char *section, const char *nam
 
 	if (!key)
 		return refuse_unknown(reading, section, name);
+	if (takes_argument(key) != !!reading->draft->argument)
+		return refuse_argument(reading, key);
 	line = &reading->draft->lines[key - keys];
 	if (*line && key->right != adds)
 		return diag_set(reading->diag, -EINVAL,
@@ -443,7 +495,34 @@ static int on_key(void *data, const char *section, const char *name, const char 
 {
 	struct reading *reading = data;
 
-	reading->error = set_key(reading, section, name, value ? value : "");
+	char words[128];
+
+	snprintf(words, sizeof(words), "%s", section);
+	reading->job_line = 0;
+	reading->error = split_section(reading, words, &reading->draft->argument);
+	if (!reading->error)
+		reading->error = set_key(reading, words, name, value ? value : "");
+	reading->draft->argument = NULL;
+	return reading->error == 0;
+}
+
+/* An override that says nothing looks like one that does; inih tells of keys only. */
+static int end_section(struct reading *reading)
+{
+	if (!reading->job_line)
+		return 0;
+	return diag_set(reading->diag, -EINVAL,
+			"%s:%d: this section has no network_mode, so it has no effect; give it one "
+			"or take it out",
+			reading->path, reading->job_line);
+}
+
+static bool starts_section(struct reading *reading)
+{
+	if (*reading->next != '[')
+		return true;
+	reading->error = end_section(reading);
+	reading->job_line = strncmp(reading->next, "[job ", 5) == 0 ? reading->line : 0;
 	return reading->error == 0;
 }
 
@@ -460,6 +539,8 @@ static char *next_line(char *buffer, int size, void *data)
 		return NULL;
 	reading->line++;
 	reading->next += strspn(reading->next, " \t");
+	if (!starts_section(reading))
+		return NULL;
 	length = strcspn(reading->next, "\n");
 	if (length >= (size_t)size) {
 		reading->error = diag_set(reading->diag, -EINVAL,
@@ -489,6 +570,7 @@ int config_read_keys(const char *path, const char *text, struct config_draft *dr
 				"comment",
 				path, bad_line);
 	if (!reading.error)
-		config_merge_enforce(draft);
+		reading.error = end_section(&reading);
+	config_merge_enforce(draft);
 	return reading.error;
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The values of [enforce]. Nothing but the word itself turns a group to audit: a value that is
- * merely close is refused. Pure.
+ * The values of [enforce], [job] and [confine], and the lists of ports. Nothing but the word itself
+ * turns a group to audit, and no pattern is cut: a value that is merely close is refused. Pure.
  */
 #include "config-internal.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
+
+#include "jobfence/text.h"
 
 int config_set_enforce(void *field, const char *value, const char **ret_why)
 {
@@ -21,16 +24,6 @@ int config_set_enforce(void *field, const char *value, const char **ret_why)
 	return 0;
 }
 
-int config_set_yes(void *field, const char *value, const char **ret_why)
-{
-	bool *yes = field;
-
-	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-		return -EINVAL;
-	*yes = *value == 'y';
-	return 0;
-}
-
 void config_merge_enforce(struct config_draft *draft)
 {
 	bool by_default = draft->enforce[GROUP_MAX] == CONFIG_AUDIT;
@@ -40,4 +33,241 @@ void config_merge_enforce(struct config_draft *draft)
 		if (draft->enforce[group] == CONFIG_AUDIT ||
 		    (by_default && draft->enforce[group] == CONFIG_ENFORCE_UNSET))
 			draft->config.audit |= GROUP_BIT(group);
+}
+
+/* ---- ports ---- */
+
+static int parse_l4proto(const char *text, uint8_t *ret_l4proto)
+{
+	if (strcmp(text, "tcp") == 0)
+		*ret_l4proto = IPPROTO_TCP;
+	else if (strcmp(text, "udp") == 0)
+		*ret_l4proto = IPPROTO_UDP;
+	else if (strcmp(text, "sctp") == 0)
+		*ret_l4proto = IPPROTO_SCTP;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+/* "22" or "6000-6010" */
+static int parse_ports(char *text, struct port_range *range)
+{
+	char *dash = strchr(text, '-');
+
+	if (dash)
+		*dash = '\0';
+	if (config_parse_port(text, &range->first) < 0 ||
+	    config_parse_port(dash ? dash + 1 : text, &range->last) < 0)
+		return -EINVAL;
+	return range->first <= range->last ? 0 : -EINVAL;
+}
+
+static size_t count_ports(const struct port_ranges *ranges)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ranges->n; i++)
+		n += 1u + ranges->range[i].last - ranges->range[i].first;
+	return n;
+}
+
+static int add_ports(struct config_draft *draft, char *item, void *list, const char **ret_why)
+{
+	struct port_ranges *ranges = list;
+	struct port_range range;
+	char shown[64], *rest, *l4proto, *ports;
+
+	text_safe(item, shown, sizeof(shown));
+	l4proto = strtok_r(item, " \t", &rest);
+	ports = strtok_r(NULL, " \t", &rest);
+	if (!l4proto || !ports || strtok_r(NULL, " \t", &rest) ||
+	    parse_l4proto(l4proto, &range.l4proto) < 0 || parse_ports(ports, &range) < 0)
+		return config_refuse(draft, ret_why,
+				     "\"%s\" is no port; write the protocol (tcp, udp or sctp) and "
+				     "a port from 1 to 65535 or a range of them, such as tcp 22 or "
+				     "udp 6000-6010",
+				     shown);
+	if (ranges->n == CONFIG_PORT_RANGES_MAX)
+		return config_refuse(draft, ret_why, "at most %d entries can be named",
+				     CONFIG_PORT_RANGES_MAX);
+	ranges->range[ranges->n++] = range;
+	if (count_ports(ranges) > CONFIG_PORTS_MAX)
+		return config_refuse(draft, ret_why,
+				     "with \"%s\" these are more than %d ports; name fewer", shown,
+				     CONFIG_PORTS_MAX);
+	return 0;
+}
+
+int config_set_guarded(void *data, const char *value, const char **ret_why)
+{
+	struct config_draft *draft = data;
+
+	if (!draft->guarded_named) /* the default goes */
+		draft->config.guarded.n = 0;
+	draft->guarded_named = true;
+	if (strcmp(value, "none") == 0 && draft->config.guarded.n == 0)
+		return 0;
+	return config_each_item(draft, value, add_ports, &draft->config.guarded, ret_why);
+}
+
+int config_set_fenced(void *data, const char *value, const char **ret_why)
+{
+	struct config_draft *draft = data;
+
+	if (strcmp(value, "none") == 0 && draft->config.fenced.n == 0)
+		return 0;
+	return config_each_item(draft, value, add_ports, &draft->config.fenced, ret_why);
+}
+
+static const struct port_range *find_port(const struct port_ranges *ranges, uint16_t port)
+{
+	for (size_t i = 0; i < ranges->n; i++)
+		if (ranges->range[i].l4proto == IPPROTO_TCP && ranges->range[i].first <= port &&
+		    port <= ranges->range[i].last)
+			return &ranges->range[i];
+	return NULL;
+}
+
+/* A job has to answer on its own two ports, and nobody but it may reach them; the other two have
+ * rules of their own. One that is in both lists is a mistake whichever it is. */
+int config_check_port_lists(const char *path, struct config_draft *draft, struct diag *diag)
+{
+	struct config *config = &draft->config;
+	const struct {
+		const char *name;
+		uint16_t port;
+	} reserved[] = {
+		{ "shim", config->ports.shim },
+		{ "dcgm", config->ports.dcgm },
+		{ "runner", config->ports.runner },
+		{ "runner_ssh", config->ports.runner_ssh },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
+		bool guarded = find_port(&config->guarded, reserved[i].port);
+		const char *key = guarded ? "guarded" : "fenced";
+
+		if (guarded && !draft->guarded_named) {
+			config->guarded.n = 0; /* nobody asked for port 22 */
+			continue;
+		}
+		if (guarded || find_port(&config->fenced, reserved[i].port))
+			return diag_set(diag, -EINVAL,
+					"%s:%d: [ports] %s has tcp %d, which is the port of %s and "
+					"has rules of its own; leave it out",
+					path, config_key_line(draft, "ports", key), key,
+					(int)reserved[i].port, reserved[i].name);
+	}
+	return 0;
+}
+
+/* ---- names and labels ---- */
+
+static int parse_pattern(struct config_draft *draft, const char *text,
+			 char ret_pattern[static CONFIG_PATTERN_MAX + 1], const char **ret_why)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789._-*?";
+	size_t length = strlen(text);
+	char shown[64];
+
+	if (length == 0 || length > CONFIG_PATTERN_MAX || strspn(text, allowed) < length)
+		return config_refuse(draft, ret_why,
+				     "\"%s\" is no pattern for names: 1 to %d of A-Z a-z 0-9 . _ - "
+				     "and * (any run of characters) and ? (any one)",
+				     text_safe(text, shown, sizeof(shown)), CONFIG_PATTERN_MAX);
+	memcpy(ret_pattern, text, length + 1);
+	return 0;
+}
+
+static int parse_mode(const char *value, enum network_mode *ret_mode)
+{
+	static const enum network_mode modes[] = {
+		NETWORK_MODE_HOST_FOR_MULTINODE_ONLY,
+		NETWORK_MODE_HOST_WHEN_POSSIBLE,
+		NETWORK_MODE_FORCED_BRIDGE,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		char number[4];
+
+		snprintf(number, sizeof(number), "%d", (int)modes[i]);
+		if (strcmp(value, number) == 0 || strcmp(value, network_mode_name(modes[i])) == 0) {
+			*ret_mode = modes[i];
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+int config_set_job_mode(void *data, const char *value, const char **ret_why)
+{
+	struct config_draft *draft = data;
+	struct config *config = &draft->config;
+	struct config_override override = { 0 };
+	char shown[64];
+
+	if (parse_pattern(draft, draft->argument, override.pattern, ret_why) < 0)
+		return -EINVAL;
+	if (parse_mode(value, &override.mode) < 0)
+		return config_refuse(draft, ret_why,
+				     "\"%s\" is no mode; it must be 1 (HOST_FOR_MULTINODE_ONLY), 2 "
+				     "(HOST_WHEN_POSSIBLE) or 3 (FORCED_BRIDGE), by number or name",
+				     text_safe(value, shown, sizeof(shown)));
+	for (size_t i = 0; i < config->overrides_n; i++)
+		if (strcmp(config->overrides[i].pattern, override.pattern) == 0)
+			return config_refuse(draft, ret_why,
+					     "there is another section for \"%s\" above; keep one "
+					     "of them",
+					     override.pattern);
+	if (config->overrides_n == CONFIG_OVERRIDES_MAX)
+		return config_refuse(draft, ret_why, "at most %d patterns can have a section",
+				     CONFIG_OVERRIDES_MAX);
+	config->overrides[config->overrides_n++] = override;
+	return 0;
+}
+
+static int add_name(struct config_draft *draft, char *item, void *list, const char **ret_why)
+{
+	struct config *config = list;
+
+	if (config->confine_names_n == CONFIG_OVERRIDES_MAX)
+		return config_refuse(draft, ret_why, "at most %d names can be given",
+				     CONFIG_OVERRIDES_MAX);
+	if (parse_pattern(draft, item, config->confine_names[config->confine_names_n], ret_why) < 0)
+		return -EINVAL;
+	config->confine_names_n++;
+	return 0;
+}
+
+int config_set_confine_names(void *data, const char *value, const char **ret_why)
+{
+	struct config_draft *draft = data;
+
+	return config_each_item(draft, value, add_name, &draft->config, ret_why);
+}
+
+static int add_label(struct config_draft *draft, char *item, void *list, const char **ret_why)
+{
+	struct config *config = list;
+	size_t length = strlen(item);
+	char shown[64];
+
+	if (*item == '=' || !strchr(item, '=') || length > CONFIG_LABEL_MAX)
+		return config_refuse(draft, ret_why,
+				     "\"%s\" is no label; write key=value, at most %d bytes",
+				     text_safe(item, shown, sizeof(shown)), CONFIG_LABEL_MAX);
+	if (config->confine_labels_n == CONFIG_OVERRIDES_MAX)
+		return config_refuse(draft, ret_why, "at most %d labels can be given",
+				     CONFIG_OVERRIDES_MAX);
+	memcpy(config->confine_labels[config->confine_labels_n++], item, length + 1);
+	return 0;
+}
+
+int config_set_confine_labels(void *data, const char *value, const char **ret_why)
+{
+	struct config_draft *draft = data;
+
+	return config_each_item(draft, value, add_label, &draft->config, ret_why);
 }

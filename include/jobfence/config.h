@@ -22,6 +22,11 @@
 #define CONFIG_BRIDGES_MAX 32
 #define CONFIG_ENTRIES_MAX 256
 #define CONFIG_ADDRESSES_MAX 32
+#define CONFIG_PORT_RANGES_MAX 32
+#define CONFIG_PORTS_MAX 1024 /* that all ranges of one key hold together */
+#define CONFIG_OVERRIDES_MAX 32
+#define CONFIG_PATTERN_MAX 40 /* bytes of a pattern for names */
+#define CONFIG_LABEL_MAX 127
 
 /* EX_CONFIG of sysexits.h: the exit code for a refused mode or configuration. */
 #define EXIT_CONFIG 78
@@ -89,6 +94,22 @@ struct config_proxies {
 	size_t n;
 };
 
+struct port_range {
+	uint8_t l4proto; /* IPPROTO_TCP, _UDP or _SCTP */
+	uint16_t first, last;
+};
+
+struct port_ranges {
+	struct port_range range[CONFIG_PORT_RANGES_MAX];
+	size_t n;
+};
+
+/* [job "PATTERN"] */
+struct config_override {
+	char pattern[CONFIG_PATTERN_MAX + 1];
+	enum network_mode mode;
+};
+
 struct config {
 	enum network_mode mode;
 	enum violation_policy on_violation;
@@ -120,6 +141,16 @@ struct config {
 	bool metadata_host;        /* the same for host jobs; true */
 	struct config_resolvers resolvers; /* the model's are what counts */
 	struct config_proxies proxies;     /* the model's are what counts */
+
+	struct port_ranges guarded; /* no container's socket answers there: tcp 22 */
+	struct port_ranges fenced;  /* of this host, closed to host jobs */
+
+	struct config_override overrides[CONFIG_OVERRIDES_MAX];
+	size_t overrides_n;
+	char confine_names[CONFIG_OVERRIDES_MAX][CONFIG_PATTERN_MAX + 1];
+	size_t confine_names_n;
+	char confine_labels[CONFIG_OVERRIDES_MAX][CONFIG_LABEL_MAX + 1]; /* "key=value" */
+	size_t confine_labels_n;
 
 	uint32_t audit; /* bits of enum rule_group: counted and logged, not enforced */
 	bool audit_log; /* to the kernel's log */

@@ -159,6 +159,10 @@ static void assert_equals_defaults(const struct config *config)
 	assert_int_equal(config->resolvers.source, defaults.resolvers.source);
 	assert_int_equal(config->proxies.source, defaults.proxies.source);
 	assert_int_equal(config->audit, 0);
+	assert_memory_equal(&config->guarded, &defaults.guarded, sizeof(defaults.guarded));
+	assert_int_equal(config->fenced.n + config->overrides_n + config->confine_names_n +
+				 config->confine_labels_n,
+			 0);
 	assert_int_equal(config->audit_log, defaults.audit_log);
 }
 
@@ -264,7 +268,7 @@ static void test_example_is_the_defaults(void **state)
 	char text[16384];
 	size_t keys_n = uncomment_example(text, sizeof(text));
 
-	assert_int_equal(keys_n, 36);
+	assert_int_equal(keys_n, 40);
 	write_file(conf_path, text);
 	loaded = load_good((struct config_sources){ 0 });
 	assert_equals_defaults(&loaded.config);
@@ -275,13 +279,14 @@ static void test_example_has_every_key(void **state)
 {
 	static const char *const sections[] = { "jobs",   "environment", "ports",
 						"docker", "cgroup",      "marks",
-						"egress", "metadata",    "enforce" };
+						"egress", "metadata",    "enforce",
+						"confine" };
 	size_t listed_n = 0;
 	char text[16384];
 
 	uncomment_example(text, sizeof(text));
 	assert_refused("[x]\nx = 1\n", "sections are jobs, environment, ports, docker, cgroup, "
-				       "marks, egress, metadata, enforce");
+				       "marks, egress, metadata, job \"PATTERN\", confine, enforce");
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
 		char conf[64], names[128], *start, *end, *rest;
 		struct loaded loaded;
@@ -309,7 +314,7 @@ static void test_example_has_every_key(void **state)
 			listed_n++;
 		}
 	}
-	assert_int_equal(listed_n, 36);
+	assert_int_equal(listed_n, 40);
 }
 
 static void test_every_key_counts(void **state)
@@ -351,7 +356,7 @@ static void test_what_is_unknown(void **state)
 {
 	assert_refused("[ports]\nshim = 1\nshin = 2\n", "@/conf:6: [ports] has no key \"shin\"; "
 							"its keys are shim, dcgm, runner, "
-							"runner_ssh");
+							"runner_ssh, guarded, fenced");
 	assert_refused("[port]\n\n# remark\nshim = 1\n", "@/conf:7: there is no section [port] "
 							 "(key \"shim\"); sections are ");
 	assert_refused("[Ports]\nshim = 1\n", "@/conf:5: there is no section [Ports]");
