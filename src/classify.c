@@ -5,13 +5,15 @@
  * with no memory converges. Pure: no I/O, no logging, no allocation.
  *
  * It must never make a job freer for a fact that is missing, odd or chosen by a tenant (names,
- * images, commands). Its sentences are made of fixed words only, never of container names.
+ * images, commands). Its sentences are made of fixed words and of what the operator wrote, never of
+ * container names.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "jobfence/classify.h"
+#include "jobfence/overrides.h"
 
 #define OWNER_LINKS_MAX 8
 #define HAZARDS_REMARKS ((uint32_t)(HAZARD_RDMA | HAZARD_HOST_USERNS | HAZARD_HOST_CGROUPNS))
@@ -388,6 +390,29 @@ static struct ruling rule_job(const struct verdict *verdict, const struct contai
 	};
 }
 
+/* The operator's own choice: the server neither placed it nor sized it. */
+static struct ruling rule_confined(const struct verdict *verdict)
+{
+	switch (verdict->placement) {
+	case PLACEMENT_BRIDGE:
+	case PLACEMENT_NONE:
+		return (struct ruling){ .confinement = CONFINEMENT_ISOLATED };
+	case PLACEMENT_HOST:
+		if (verdict->class == NETWORK_MODE_FORCED_BRIDGE)
+			return (struct ruling){
+				.confinement = CONFINEMENT_QUARANTINED,
+				.reason = "like any job on the host network in this mode",
+			};
+		return (struct ruling){ .confinement = CONFINEMENT_FENCED };
+	case PLACEMENT_UNKNOWN:
+		break;
+	}
+	return (struct ruling){
+		.confinement = CONFINEMENT_QUARANTINED,
+		.reason = "isolated on any bridge",
+	};
+}
+
 static const char *joined_words(enum placement placement)
 {
 	switch (placement) {
@@ -439,16 +464,18 @@ static const char *size_words(enum instance_size size)
 
 /* The hazards come last and always fit: the rest stays far enough below sizeof(why) (tested). */
 static void explain_job(struct verdict *verdict, const struct container *container,
-			const struct ruling *ruling)
+			const struct ruling *ruling, const char *by)
 {
 	bool instead = ruling->confinement != verdict->confinement;
 	const char *confinement = confinement_name(verdict->confinement);
 	uint32_t voiding = hazards_voiding(container->hazards);
 	size_t used;
 
-	snprintf(verdict->why, sizeof(verdict->why), "%s, %s, mode %d (%s): %s%s%s%s",
-		 place_words(verdict, container), size_words(verdict->size), (int)verdict->class,
-		 network_mode_name(verdict->class), confinement,
+	snprintf(verdict->why, sizeof(verdict->why), "%s, %s%s, mode %d (%s)%s: %s%s%s%s",
+		 place_words(verdict, container),
+		 verdict->confined ? by : size_words(verdict->size),
+		 verdict->confined ? " confines it" : "", (int)verdict->class,
+		 network_mode_name(verdict->class), verdict->overridden ? by : "", confinement,
 		 instead ? " as on_violation says" : "", ruling->reason ? ", " : "",
 		 ruling->reason ?: "");
 	used = strlen(verdict->why);
@@ -461,13 +488,31 @@ static void explain_job(struct verdict *verdict, const struct container *contain
 	snprintf(verdict->why + used, sizeof(verdict->why) - used, "%s", UNHELD);
 }
 
+/* The mirrored mode is not what such a job's place can be compared with. */
+static struct ruling rule_overridden(const struct verdict *verdict,
+				     const struct container *container)
+{
+	struct ruling ruling = rule_job(verdict, container);
+
+	if (ruling.stale_mirror ||
+	    (verdict->placement == PLACEMENT_HOST && verdict->size != INSTANCE_PART &&
+	     ruling.confinement == CONFINEMENT_QUARANTINED && !verdict->joined))
+		ruling.reason =
+			ruling.stale_mirror ? NULL : "the server knows nothing of this override";
+	ruling.stale_mirror = false;
+	return ruling;
+}
+
+/* @by: what else decides than the mirrored mode, as words of the sentence. */
 static void judge_job(struct verdict *verdict, const struct container *container,
-		      enum violation_policy on_violation)
+		      enum violation_policy on_violation, const char *by)
 {
 	struct ruling ruling;
 
-	verdict->multinode = classify_job_number(container->name) > 0;
-	ruling = rule_job(verdict, container);
+	verdict->multinode = !verdict->confined && classify_job_number(container->name) > 0;
+	ruling = verdict->confined     ? rule_confined(verdict)
+		 : verdict->overridden ? rule_overridden(verdict, container)
+				       : rule_job(verdict, container);
 	verdict->confinement = ruling.confinement;
 	verdict->violation = ruling.violation;
 	verdict->stale_mirror = ruling.stale_mirror;
@@ -476,26 +521,39 @@ static void judge_job(struct verdict *verdict, const struct container *container
 	if (on_violation == ON_VIOLATION_FENCE && ruling.violation &&
 	    ruling.confinement == CONFINEMENT_QUARANTINED && verdict->placement == PLACEMENT_HOST)
 		verdict->confinement = CONFINEMENT_FENCED;
-	explain_job(verdict, container, &ruling);
+	explain_job(verdict, container, &ruling, by);
 }
 
 void classify(const struct container *container, const struct container *owner,
-	      enum network_mode mode, enum violation_policy on_violation,
-	      struct verdict *ret_verdict)
+	      const struct config *config, struct verdict *ret_verdict)
 {
+	char by[96] = "", named[80];
+	const char *pattern = NULL;
+	bool confined =
+		!container->is_task && override_confines(config, container, named, sizeof(named));
 	struct verdict verdict = {
-		.role = container->is_task ? ROLE_JOB : ROLE_BYSTANDER,
+		.role = container->is_task || confined ? ROLE_JOB : ROLE_BYSTANDER,
+		.confined = confined,
 		.placement = placement_of(container),
 		.joined = container->network_kind == NETWORK_KIND_CONTAINER,
 		.size = size_of(container),
-		.class = mode, /* the one place that says which mode governs a container */
+		.class = config->mode,
 		.confinement = CONFINEMENT_NONE,
 	};
+
+	/* the one place that says which mode governs a container */
+	if (verdict.role == ROLE_JOB)
+		verdict.class = override_mode(config, container->name, &pattern);
+	verdict.overridden = pattern;
+	if (confined)
+		snprintf(by, sizeof(by), "[confine] %s", named);
+	else if (pattern)
+		snprintf(by, sizeof(by), " by [job \"%s\"]", pattern);
 
 	if (verdict.joined && owner)
 		verdict.placement = placement_of(owner);
 	if (verdict.role == ROLE_JOB)
-		judge_job(&verdict, container, on_violation);
+		judge_job(&verdict, container, config->on_violation, by);
 	else
 		snprintf(verdict.why, sizeof(verdict.why),
 			 "bystander (no is-task label), %s: free, keeps all that it had",

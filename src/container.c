@@ -30,6 +30,7 @@ void container_done(struct container *container)
 	free(container->sandbox_key);
 	free(container->cgroup_parent);
 	free(container->hazard_text);
+	free(container->labels);
 	memset(container, 0, sizeof(*container));
 }
 

@@ -67,7 +67,37 @@ static int keep_network_mode(const char *mode, struct container *container, stru
 	return docker_json_keep(ref, &container->network_ref) ? no_memory(diag) : 0;
 }
 
-static int keep_labels(const json_t *labels, struct container *container, struct diag *diag)
+/* Which of them count is the configuration's business, and changes without the engine. What does
+ * not fit is left out whole, and remembered. */
+static int keep_all_labels(json_t *labels, struct container *container, struct diag *diag)
+{
+	char buffer[JSON_LABELS_MAX + 2];
+	const char *key;
+	json_t *value;
+	size_t used = 0;
+
+	json_object_foreach(labels, key, value)
+	{
+		const char *text = json_string_value(value);
+		size_t left = JSON_LABELS_MAX - used;
+		int n = snprintf(buffer + used, left, "%s=%s", key, text ?: "");
+
+		if (n < 0 || (size_t)n >= left)
+			container->labels_cut = true;
+		else
+			used += (size_t)n + 1;
+	}
+	if (used == 0)
+		return 0;
+	buffer[used++] = '\0';
+	container->labels = malloc(used);
+	if (!container->labels)
+		return no_memory(diag);
+	memcpy(container->labels, buffer, used);
+	return 0;
+}
+
+static int keep_labels(json_t *labels, struct container *container, struct diag *diag)
 {
 	const char *is_task = "", *task_id = "";
 	const struct json_field fields[] = {
@@ -82,7 +112,9 @@ static int keep_labels(const json_t *labels, struct container *container, struct
 	if (r)
 		return r;
 	container->is_task = !strcmp(is_task, "true");
-	return docker_json_keep(task_id, &container->task_id) ? no_memory(diag) : 0;
+	if (docker_json_keep(task_id, &container->task_id))
+		return no_memory(diag);
+	return container->is_task ? 0 : keep_all_labels(labels, container, diag);
 }
 
 static int read_endpoint(const char *name, const json_t *value, struct endpoint *endpoint,

@@ -359,6 +359,8 @@ static void renew(struct container *old, struct container *listed)
 	swap_text(&old->name, &listed->name);
 	swap_text(&old->task_id, &listed->task_id);
 	swap_text(&old->network_ref, &listed->network_ref);
+	swap_text(&old->labels, &listed->labels);
+	old->labels_cut = listed->labels_cut;
 	old->is_task = listed->is_task;
 	old->network_kind = listed->network_kind;
 	old->state = listed->state;

@@ -93,8 +93,7 @@ void policy_judge(struct policy *policy)
 		struct container with = *c;
 
 		with.hazards |= network_hazard(policy, owner ?: c);
-		classify(&with, owner, policy->config->mode, policy->config->on_violation,
-			 &policy->verdicts[i]);
+		classify(&with, owner, policy->config, &policy->verdicts[i]);
 		policy->verdicts[i].hazards = with.hazards;
 		judge_cgroup(policy, i);
 		judge_unconfinable(policy, &policy->verdicts[i]);

@@ -15,7 +15,7 @@ struct said {
 	char name[64];
 	enum role role;
 	enum confinement confinement;
-	char why[256];
+	char why[VERDICT_WHY_MAX];
 };
 
 struct report {
@@ -49,6 +49,10 @@ static void say(const struct container *c, const struct verdict *v, const struct
 
 	if (v->role == ROLE_BYSTANDER) {
 		log_info("bystander %s (%.12s): %s", said->name, c->id, v->why);
+		return;
+	}
+	if (v->confined) {
+		log_msg(level, "confined container %s (%.12s): %s", said->name, c->id, v->why);
 		return;
 	}
 	log_msg(level, "job %s (task %s, container %.12s): %s", said->name,

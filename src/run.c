@@ -16,6 +16,7 @@
 #include "jobfence/lock.h"
 #include "jobfence/log.h"
 #include "jobfence/monitor.h"
+#include "jobfence/overrides.h"
 #include "jobfence/reconcile.h"
 #include "run-internal.h"
 
@@ -173,6 +174,14 @@ static void say_mode(const struct daemon *d)
 		   network_mode_name(d->config.mode), d->origin.mode, d->origin.ports,
 		   d->config.on_violation == ON_VIOLATION_FENCE ? "fence" : "quarantine");
 	say_audit(d);
+	for (size_t i = 0; i < d->config.overrides_n; i++)
+		if (network_mode_strictness(d->config.overrides[i].mode) <
+		    network_mode_strictness(d->config.mode))
+			log_notice("[job \"%s\"] network_mode = %s is looser than the mirrored "
+				   "mode: "
+				   "it has no effect, overrides only tighten",
+				   d->config.overrides[i].pattern,
+				   network_mode_name(d->config.overrides[i].mode));
 }
 
 /* What a host is made from: another one is needed when it changes. */

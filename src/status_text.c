@@ -152,22 +152,27 @@ static void print_head(FILE *out, const struct status_view *view)
 /* Only live containers are told of here: a stopped one sends nothing. */
 static void print_attention(FILE *out, const struct status_view *view)
 {
-	size_t violations = 0, unheld = 0, stale = 0;
+	size_t violations = 0, overridden = 0, unheld = 0, stale = 0;
 
 	for (size_t i = 0; i < view->rows_n; i++) {
 		if (!container_is_live(view->rows[i].container))
 			continue;
-		violations += view->rows[i].verdict->violation;
+		overridden += view->rows[i].verdict->violation && view->rows[i].verdict->overridden;
+		violations +=
+			view->rows[i].verdict->violation && !view->rows[i].verdict->overridden;
 		unheld += view->rows[i].verdict->unconfinable;
 		stale += view->rows[i].verdict->stale_mirror;
 	}
-	if (violations + unheld + stale > 0 || view->cgroup_trouble)
+	if (violations + overridden + unheld + stale > 0 || view->cgroup_trouble)
 		fprintf(out, "\n");
 	if (view->cgroup_trouble)
 		fprintf(out, "! jobs on the host's network are NOT FENCED: see cgroups above\n");
 	if (violations > 0)
 		fprintf(out, "! %zu job%s where the server's mode cannot have placed %s\n",
 			violations, violations == 1 ? "" : "s", violations == 1 ? "it" : "them");
+	if (overridden > 0)
+		fprintf(out, "! %zu job%s where an override forbids %s to be\n", overridden,
+			overridden == 1 ? "" : "s", overridden == 1 ? "it" : "them");
 	if (unheld > 0)
 		fprintf(out, "! %zu job%s that the fence cannot hold\n", unheld,
 			unheld == 1 ? "" : "s");

@@ -33,6 +33,8 @@ enum confinement {
 	CONFINEMENT_QUARANTINED, /* originates nothing; only the host reaches it */
 };
 
+#define VERDICT_WHY_MAX 320
+
 struct verdict {
 	enum role role;
 	enum placement placement;
@@ -42,19 +44,20 @@ struct verdict {
 	enum network_mode class; /* the mode that governs it */
 	enum confinement confinement;
 	bool violation;    /* the server's mode cannot have placed it so */
+	bool overridden;   /* its class is that of an override, not of the mirror */
+	bool confined;     /* a job by [confine] only: nothing that the server placed */
 	bool stale_mirror; /* remark: the mirrored mode may not be the server's */
 	bool unconfinable; /* hazards void the guarantee: never show it as confined without */
 	uint32_t hazards;  /* enum hazard: the container's, and what its networks are */
-	char why[256];     /* one sentence, safe to print */
+	char why[VERDICT_WHY_MAX]; /* one sentence, safe to print */
 };
 
 /*
- * @owner is the container whose namespace @container joined (resolved through chains; NULL where
- * it joined none or the owner is not known).
+ * By @config's mode, on_violation, overrides and [confine]. @owner is the container whose namespace
+ * @container joined (resolved through chains; NULL where it joined none or the owner is not known).
  */
 void classify(const struct container *container, const struct container *owner,
-	      enum network_mode mode, enum violation_policy on_violation,
-	      struct verdict *ret_verdict);
+	      const struct config *config, struct verdict *ret_verdict);
 
 /* The end of the chain of "container:<id or name>" (at most 8 links; NULL when unknown or cyclic,
  * and for a container that joined none). @containers is sorted by id. */

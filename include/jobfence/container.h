@@ -78,6 +78,9 @@ struct container {
 	char *network_ref; /* owned; see enum network_kind; else NULL */
 	char *sandbox_key; /* owned; path of the network namespace; NULL while unknown */
 	char *cgroup_parent; /* owned; HostConfig.CgroupParent; NULL where it is the engine's default */
+	char *labels; /* owned; of containers that are no jobs: "key=value" strings, each with its
+		       * NUL, and an empty one behind the last; NULL where none */
+	bool labels_cut;   /* there are more than are kept */
 	char *hazard_text; /* owned; details for people ("/data, CAP_NET_ADMIN"); NULL where none */
 	bool is_task;      /* has LABEL_IS_TASK=true */
 	bool inspected; /* false: only what the list says is known (no cpu, memory, hazards, ports) */

@@ -133,9 +133,13 @@ static void judge_as(const struct container *container, enum where where, enum n
 {
 	struct container owner = { .id = "c1", .network_kind = places[where].owner_kind };
 	bool has_owner = places[where].kind == NETWORK_KIND_CONTAINER && where != JOINED_MISSING;
+	struct config config;
 
+	config_defaults(&config);
 	memset(ret_verdict, 0xa5, sizeof(*ret_verdict));
-	classify(container, has_owner ? &owner : NULL, mode, policy, ret_verdict);
+	config.mode = mode;
+	config.on_violation = policy;
+	classify(container, has_owner ? &owner : NULL, &config, ret_verdict);
 }
 
 static void encode(const struct verdict *verdict, char code[static 8])
@@ -408,12 +412,15 @@ static void owner_that_joined_is_no_owner(void **state)
 	struct container owner = { .id = "c1", .network_kind = NETWORK_KIND_CONTAINER };
 	struct container host = { .id = "c2", .network_kind = NETWORK_KIND_HOST };
 	struct container bridge = make(BRIDGE, INSTANCE_PART, true, SINGLE);
+	struct config config;
 	struct verdict verdict;
 
-	classify(&container, &owner, 2, ON_VIOLATION_FENCE, &verdict);
+	config_defaults(&config);
+	config.on_violation = ON_VIOLATION_FENCE;
+	classify(&container, &owner, &config, &verdict);
 	assert_int_equal(verdict.placement, PLACEMENT_UNKNOWN);
 	assert_int_equal(verdict.confinement, CONFINEMENT_QUARANTINED);
-	classify(&bridge, &host, 2, ON_VIOLATION_FENCE, &verdict); /* joined nobody: no owner */
+	classify(&bridge, &host, &config, &verdict); /* joined nobody: no owner */
 	assert_int_equal(verdict.placement, PLACEMENT_BRIDGE);
 }
 

@@ -258,6 +258,35 @@ static void hazard_text_at_the_bound(void **state)
 	}
 }
 
+/* Of what is no job all labels, as far as they fit; what does not is not forgotten. */
+static void labels_of_bystanders(void **state)
+{
+	char *text = make("", "", "{\"a\":\"b\",\"c.d/e\":\"\",\"f\":null}");
+	struct container c = { 0 };
+	char long_one[5000];
+
+	assert_int_equal(parse_container(text, strlen(text), &c), 0);
+	assert_memory_equal(c.labels, "a=b\0c.d/e=\0f=\0", 15);
+	assert_false(c.labels_cut);
+	container_done(&c);
+	free(text);
+
+	snprintf(long_one, sizeof(long_one), "{\"a\":\"%04090d\",\"b\":\"c\",\"d\":\"\"}", 1);
+	text = make("", "", long_one);
+	assert_int_equal(parse_container(text, strlen(text), &c), 0);
+	assert_int_equal(strlen(c.labels), 4092);
+	assert_string_equal(c.labels + 4093, "d="); /* "b=c" has no room for its end */
+	assert_true(c.labels_cut);
+	container_done(&c);
+	free(text);
+
+	text = make("", "", "{\"ai.dstack.shim.is-task\":\"true\",\"a\":\"b\"}");
+	assert_int_equal(parse_container(text, strlen(text), &c), 0);
+	assert_null(c.labels);
+	container_done(&c);
+	free(text);
+}
+
 static void odd_labels(void **state)
 {
 	static const struct {
@@ -582,6 +611,7 @@ int main(void)
 		cmocka_unit_test(bridge_job_of_20_10),
 		cmocka_unit_test(host_job_of_28),
 		cmocka_unit_test(network_modes),
+		cmocka_unit_test(labels_of_bystanders),
 		cmocka_unit_test(states),
 		cmocka_unit_test(hazards_of_host_config),
 		cmocka_unit_test(hazards_of_mounts),
