@@ -44,6 +44,8 @@ void policy_skeleton_params(const struct config *config, const struct model *mod
 		.mark_host = config->mark_host,
 		.audit = config->audit,
 		.audit_log = config->audit && config->audit_log,
+		.guarded = config->guarded.n > 0,
+		.fenced = config->fenced.n > 0,
 	};
 }
 
@@ -79,6 +81,23 @@ static int add_reserved_ports(struct policy *policy)
 
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(all); i++)
 		r = add_port(policy->ruleset, all[i].set, all[i].port, all[i].name);
+	return r;
+}
+
+static int add_port_ranges(struct policy *policy, enum set_id set, const struct port_ranges *ranges)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ranges->n; i++)
+		for (uint32_t port = ranges->range[i].first;
+		     r >= 0 && port <= ranges->range[i].last; port++) {
+			struct elem_key key;
+
+			elem_key_init(&key);
+			elem_key_u8(&key, ranges->range[i].l4proto);
+			elem_key_u16(&key, (uint16_t)port);
+			r = ruleset_add(policy->ruleset, set, &key, 0, NULL);
+		}
 	return r;
 }
 
@@ -141,6 +160,10 @@ int policy_add_base(struct policy *policy)
 {
 	int r = add_reserved_ports(policy);
 
+	if (r >= 0)
+		r = add_port_ranges(policy, SET_GUARDED_LISTENERS, &policy->config->guarded);
+	if (r >= 0)
+		r = add_port_ranges(policy, SET_FENCED_PORTS, &policy->config->fenced);
 	for (size_t i = 0; r >= 0 && i < policy->config->bridges_n; i++)
 		r = add_guarded(policy, policy->config->bridges[i]);
 	for (size_t i = 0; r >= 0 && i < policy->model->networks_n; i++)

@@ -27,6 +27,9 @@ static const struct counter_spec counters[] = {
 	{ FAMILY_INET, "outside_to_runner", "LAN to a host job's runner" },
 	{ FAMILY_INET, "outside_to_published", "LAN to a port published for a job" },
 	{ FAMILY_INET, "shadow_listener", "host to a job that listens on a reserved port" },
+	{ FAMILY_INET, "guarded_listener",
+	  "container that answers in the place of a host's service" },
+	{ FAMILY_INET, "host_job_to_fenced", "host job to a port that the configuration fences" },
 	{ FAMILY_INET, "loopback_forged", "frames put on lo that no socket of the host sent" },
 	{ FAMILY_INET, "to_quarantined", "anyone but the host to a quarantined job" },
 	{ FAMILY_BRIDGE, "job_to_neighbour", "frames between ports of one bridge" },
@@ -40,7 +43,8 @@ bool skeleton_params_equal(const struct skeleton_params *a, const struct skeleto
 	       a->engine_level == b->engine_level && a->shared_parent == b->shared_parent &&
 	       a->bridge_meta == b->bridge_meta && a->runner_port == b->runner_port &&
 	       a->mark_bystander == b->mark_bystander && a->mark_container == b->mark_container &&
-	       a->mark_host == b->mark_host && a->audit == b->audit && a->audit_log == b->audit_log;
+	       a->mark_host == b->mark_host && a->audit == b->audit &&
+	       a->audit_log == b->audit_log && a->guarded == b->guarded && a->fenced == b->fenced;
 }
 
 void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_skeleton)

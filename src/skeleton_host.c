@@ -74,6 +74,11 @@ static void output(struct skeleton *skeleton)
 	RULE(chain, "input wants to know that a socket of the host sent it",
 	     IN(SET_RESERVED_APIS, F_TCP_DPORT), TO_LOCAL, ORIGINAL, SET_BIT(F_CT_MARK, host));
 	host_to_published(skeleton, chain);
+	if (skeleton->params.fenced)
+		/* tcp flags syn / syn,ack meta l4proto . th dport @fenced_ports
+		 * fib daddr type local ct direction original ct mark set ct mark | HOST */
+		RULE(chain, NULL, BARE_SYN, IN(SET_FENCED_PORTS, F_L4PROTO, F_TH_DPORT), TO_LOCAL,
+		     ORIGINAL, SET_BIT(F_CT_MARK, host));
 	/* ct mark & CONTAINER == CONTAINER ct direction reply
 	 * socket cgroupv2 level E @engine_cgroups goto from_docker_proxy */
 	RULE(chain, "was open before the fence and its port is in no set yet",
@@ -123,6 +128,10 @@ static void forged(struct skeleton *skeleton, struct chain *chain)
 	/* meta l4proto . th sport @published_any ct direction reply
 	 * counter name "host_job_forged" drop */
 	RULE(chain, NULL, IN(SET_PUBLISHED_ANY, F_L4PROTO, F_TH_SPORT), REPLY, COUNT(answer), DROP);
+	if (skeleton->params.guarded)
+		/* meta l4proto . th sport @guarded_listeners jump from_guarded_port */
+		RULE(chain, "an answer in the place of sshd",
+		     IN(SET_GUARDED_LISTENERS, F_L4PROTO, F_TH_SPORT), JUMP("from_guarded_port"));
 	/* tcp flags & syn == syn fib daddr type local ct direction reply
 	 * counter name "host_job_forged" drop */
 	RULE(chain, "a listener's SYN-ACK has no full socket and is not seen here", ANY_SYN,
@@ -143,6 +152,11 @@ static void from_container(struct skeleton *skeleton)
 	 * goto refuse_host_job */
 	RULE(chain, "in any direction: conntrack can be lied to", IN(SET_HOST_APIS, F_TCP_DPORT),
 	     TO_LOCAL, COUNT("host_job_to_host_api"), GOTO("refuse_host_job"));
+	if (skeleton->params.fenced)
+		/* meta l4proto . th dport @fenced_ports fib daddr type local
+		 * counter name "host_job_to_fenced" goto refuse_host_job */
+		RULE(chain, NULL, IN(SET_FENCED_PORTS, F_L4PROTO, F_TH_DPORT), TO_LOCAL,
+		     COUNT("host_job_to_fenced"), GOTO("refuse_host_job"));
 	if (forced_bridge(skeleton)) {
 		/* socket cgroupv2 level C @fenced_cgroups goto fence */
 		RULE(chain, NULL, IN(SET_FENCED_CGROUPS, F_CGROUP_CONTAINER), GOTO("fence"));
@@ -155,6 +169,21 @@ static void from_container(struct skeleton *skeleton)
 		/* goto fence */
 		RULE(chain, NULL, GOTO("fence"));
 	}
+}
+
+/* A job may have a guarded port at its own end of a TCP connection that it opens. A datagram may
+ * always be an answer: whom it answers nobody can tell. */
+static void from_guarded_port(struct skeleton *skeleton)
+{
+	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "from_guarded_port", NULL);
+
+	/* ct direction reply counter name "guarded_listener" drop */
+	RULE(chain, "not refused: a reset would end sshd's connection", REPLY,
+	     COUNT("guarded_listener"), DROP);
+	/* meta l4proto tcp return */
+	RULE(chain, "its own connection", EQ(F_L4PROTO, 6), RETURN);
+	/* counter name "guarded_listener" drop */
+	RULE(chain, "a datagram may always be an answer", COUNT("guarded_listener"), DROP);
 }
 
 static void fence(struct skeleton *skeleton)
@@ -238,6 +267,8 @@ void skeleton_inet_output(struct skeleton *skeleton)
 {
 	output(skeleton);
 	from_container(skeleton);
+	if (skeleton->params.guarded)
+		from_guarded_port(skeleton);
 	fence(skeleton);
 	quarantine(skeleton);
 }
@@ -353,6 +384,46 @@ static void to_own_api(struct skeleton *skeleton)
 			"outside_to_runner", GOTO("refuse_host_job"));
 }
 
+/* One lookup a packet for each list that there is. */
+static void input_ports(struct skeleton *skeleton, struct chain *chain)
+{
+	if (skeleton->params.guarded)
+		/* meta l4proto . th dport @guarded_listeners jump to_guarded_listener */
+		RULE(chain, NULL, IN(SET_GUARDED_LISTENERS, F_L4PROTO, F_TH_DPORT),
+		     JUMP("to_guarded_listener"));
+	if (skeleton->params.fenced)
+		/* meta l4proto . th sport @fenced_ports ct direction reply iifname "lo"
+		 * jump from_fenced_port */
+		RULE(chain, NULL, IN(SET_FENCED_PORTS, F_L4PROTO, F_TH_SPORT), REPLY,
+		     NAMED(F_IIFNAME, "lo"), JUMP("from_fenced_port"));
+}
+
+static void configured_ports(struct skeleton *skeleton)
+{
+	struct chain *chain;
+
+	if (skeleton->params.guarded) {
+		chain = skeleton_chain(skeleton, FAMILY_INET, "to_guarded_listener",
+				       "to sshd's port, whoever listens there");
+		/* socket cgroupv2 level C @bystander_cgroups return */
+		RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
+		/* ct direction reply tcp flags & (syn | ack) != syn return */
+		RULE(chain, "a job's own connection from that port", REPLY, NO_BARE_SYN, RETURN);
+		from_containers(skeleton, chain, "a job that listens in sshd's place",
+				"guarded_listener", GOTO("refuse_host_job"));
+	}
+	if (skeleton->params.fenced) {
+		chain = skeleton_chain(skeleton, FAMILY_INET, "from_fenced_port",
+				       "what fenced services say to a job");
+		/* tcp flags & rst == rst return */
+		RULE(chain, NULL, RST, RETURN);
+		/* socket cgroupv2 level C @bystander_cgroups return */
+		RULE(chain, NULL, IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
+		from_containers(skeleton, chain, "was open before the fence", "host_job_to_fenced",
+				GOTO("refuse_host_job"));
+	}
+}
+
 /* Who is quarantined, seen from the listening socket. */
 static void input_quarantine(struct skeleton *skeleton, struct chain *chain)
 {
@@ -441,6 +512,7 @@ void skeleton_inet_input(struct skeleton *skeleton)
 	/* tcp sport @own_apis ct direction reply iifname "lo" jump from_own_api */
 	RULE(chain, NULL, IN(SET_OWN_APIS, F_TCP_SPORT), REPLY, NAMED(F_IIFNAME, "lo"),
 	     JUMP("from_own_api"));
+	input_ports(skeleton, chain);
 	input_quarantine(skeleton, chain);
 	/* iifname != "lo" goto from_outside */
 	RULE(chain, NULL, NOT_NAMED(F_IIFNAME, "lo"), GOTO("from_outside"));
@@ -468,6 +540,7 @@ void skeleton_inet_input(struct skeleton *skeleton)
 	from_host_api(skeleton);
 	to_own_api(skeleton);
 	from_own_api(skeleton);
+	configured_ports(skeleton);
 	to_quarantined(skeleton);
 
 	bridge_to_host_job(skeleton);

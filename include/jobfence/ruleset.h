@@ -50,6 +50,8 @@ enum set_id {
 	SET_HOST_APIS,
 	SET_OWN_APIS,
 	SET_RESERVED_APIS,
+	SET_GUARDED_LISTENERS,
+	SET_FENCED_PORTS,
 	SET_CONTAINER_SLICES,
 	SET_HOST_SERVICES,
 	SET_ENGINE_CGROUPS,
@@ -263,6 +265,7 @@ struct skeleton_params {
 	uint32_t mark_bystander, mark_container, mark_host;
 	uint32_t audit; /* bits of enum rule_group: counted, logged and let through */
 	bool audit_log;
+	bool guarded, fenced; /* there are guarded listeners, fenced ports */
 };
 
 struct skeleton {

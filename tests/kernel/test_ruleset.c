@@ -29,6 +29,8 @@ static struct skeleton_params params(uint32_t mode)
 		.mark_bystander = 0x08000000,
 		.mark_container = 0x10000000,
 		.mark_host = 0x20000000,
+		.guarded = true,
+		.fenced = mode != 1,
 	};
 }
 

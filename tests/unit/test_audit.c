@@ -28,6 +28,8 @@ static struct skeleton *build(size_t variant, uint32_t audit)
 		.mark_bystander = 0x08000000,
 		.mark_container = 0x10000000,
 		.mark_host = 0x20000000,
+		.guarded = true,
+		.fenced = true,
 		.audit = audit,
 		.audit_log = true,
 	};

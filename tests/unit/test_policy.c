@@ -18,6 +18,8 @@ static void base_sets_need_no_container(void **state)
 	assert_set(f, SET_OWN_APIS, "10022, 10999");
 	assert_set(f, SET_RESERVED_APIS, "10022, 10997, 10998, 10999");
 	assert_set(f, SET_CONTAINER_SLICES, "cgroup 42");
+	assert_set(f, SET_GUARDED_LISTENERS, "6 . 22");
+	assert_set(f, SET_FENCED_PORTS, "");
 	assert_set(f, SET_ENGINE_CGROUPS, "cgroup 77");
 	for (size_t set = SET_BYSTANDER_CGROUPS; set <= SET_BYSTANDER_PUBLISHED; set++)
 		assert_int_equal(f->ruleset->sets[set].n, 0);
@@ -409,6 +411,50 @@ static void a_nameless_container_is_called_by_its_id(void **state)
 	assert_memory_equal(f->ruleset->sets[SET_BYSTANDERS4].elem[1].comment, "cccc", 4);
 }
 
+static void ports_of_the_configuration(void **state)
+{
+	struct fixture *f = *state;
+	struct skeleton_params params;
+
+	f->config.guarded.n = 0;
+	f->config.fenced = (struct port_ranges){
+		.range = { { 6, 65534, 65535 }, { 17, 7, 7 }, { 6, 65534, 65534 } },
+		.n = 3,
+	};
+	build(f);
+	assert_set(f, SET_GUARDED_LISTENERS, "");
+	assert_set(f, SET_FENCED_PORTS, "6 . 65534, 6 . 65535, 17 . 7");
+	policy_skeleton_params(&f->config, &f->model, &params);
+	assert_false(params.guarded);
+	assert_true(params.fenced);
+}
+
+/* An override closes what the mirror left open, and a container of [confine] opens nothing. */
+static void overrides_and_confined_go_into_the_sets(void **state)
+{
+	struct fixture *f = *state;
+
+	host(f, 0);
+	f->config.overrides[0] = (struct config_override){ "*", NETWORK_MODE_FORCED_BRIDGE };
+	build(f);
+	assert_true(f->ruleset->sets[SET_HOST_JOBS].n > 0);
+	assert_set(f, SET_QUARANTINED_CGROUPS, "");
+	f->config.overrides_n = 1;
+	build(f);
+	assert_int_equal(f->ruleset->sets[SET_QUARANTINED_CGROUPS].n, 1);
+	assert_set(f, SET_JOB_TAGS, "");
+	f->config.audit = GROUP_BIT(GROUP_QUARANTINE); /* fenced then, with its own runner */
+	build(f);
+	assert_int_equal(f->ruleset->sets[SET_JOB_TAGS].n, 1);
+	assert_true(f->ruleset->sets[SET_BYSTANDER_PORTS].n > 0);
+	strcpy(f->config.confine_names[0], "*");
+	f->config.confine_names_n = 1;
+	build(f);
+	assert_set(f, SET_BYSTANDER_PORTS, "");
+	assert_set(f, SET_BYSTANDERS4, "");
+	assert_true(f->ruleset->sets[SET_JOB_PORTS].n > 1);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -436,6 +482,8 @@ int main(void)
 		TEST(names_cannot_break_a_comment),
 		TEST(only_named_bridges_are_guarded),
 		TEST(rules_follow_the_host),
+		TEST(ports_of_the_configuration),
+		TEST(overrides_and_confined_go_into_the_sets),
 		TEST(no_mac_no_link_local),
 		TEST(a_nameless_container_is_called_by_its_id),
 		cmocka_unit_test(docker_bridges_by_name),

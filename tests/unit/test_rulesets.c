@@ -70,8 +70,8 @@ static void only_defaults_are_in_it(void **state)
 {
 	_cleanup_free_ char *text = rendered(NETWORK_MODE_FORCED_BRIDGE);
 
-	/* four of dstack's ports and docker0, and four of addresses that are nobody's own */
-	assert_int_equal(count(text, "elements = { "), 10);
+	/* four of dstack's ports, sshd's and docker0, and four of addresses that are nobody's own */
+	assert_int_equal(count(text, "elements = { "), 11);
 	assert_int_equal(count(text, "elements = { \"docker0\" }"), 2);
 	assert_int_equal(count(text, "elements = { \"docker\" }"), 1);
 	assert_int_equal(count(text, "elements = { 10997"), 1);
