@@ -2,6 +2,7 @@
 /* What the files config*.c share. */
 #pragma once
 
+#include "jobfence/cleanup.h"
 #include "jobfence/config.h"
 
 enum config_port {
@@ -95,6 +96,29 @@ int config_check_port_lists(const char *path, struct config_draft *draft, struct
 int config_set_enforce(void *field, const char *value, const char **ret_why);
 /* Once all keys are read: which groups are audited. */
 void config_merge_enforce(struct config_draft *draft);
+
+/* Why jobs can never be given @addr as a resolver or proxy ("is …"); NULL: they can. */
+const char *config_unreachable(const struct ip_addr *addr);
+
+/* config_proxies.c */
+
+#define CONFIG_HOST_MAX 256
+
+enum config_proxy {
+	CONFIG_PROXY_BAD,
+	CONFIG_PROXY_ADDRESS, /* ret_addr is set */
+	CONFIG_PROXY_NAME,    /* host_name is set */
+};
+
+/* The value of http_proxy and its like: [SCHEME://][USER[:PASSWORD]@]HOST[:PORT][/…] */
+enum config_proxy config_parse_proxy(const char *value, struct sock_addr *ret_addr,
+				     char host_name[static CONFIG_HOST_MAX]);
+
+/* Adds the proxies of the text of an environment file, which is decoded in place. */
+void config_read_proxies(const char *path, char *text, struct config_proxies *proxies,
+			 struct config_origin *origin);
+
+_printf_(2, 3) void config_remark(struct config_origin *origin, const char *fmt, ...);
 
 /* config_files.c */
 

@@ -352,6 +352,35 @@ static int load_ports(const char *path, struct config_draft *draft, struct confi
 	return r < 0 ? r : config_check_port_lists(path, draft, diag);
 }
 
+/* ---- egress ---- */
+
+static void remark_everything(struct config_origin *origin, const struct net_entries *allow)
+{
+	for (size_t i = 0; i < allow->n; i++) {
+		const struct net_entry *entry = &allow->entry[i];
+		struct net_range range = { entry->first, entry->last },
+				 all = ip_addr_network(&entry->first, 0);
+
+		if (entry->l4proto == 0 && net_range_cmp(&range, &all) == 0)
+			config_remark(origin,
+				      "[egress] allow has %s: jobs on a bridge reach every "
+				      "internal network",
+				      entry->first.family == AF_INET ? "0.0.0.0/0" : "::/0");
+	}
+}
+
+/* The ports were read from the same file before, so it is there or may be absent. */
+static void load_egress(struct config_draft *draft, struct config_origin *origin)
+{
+	struct config *config = &draft->config;
+	_cleanup_free_ char *text = NULL;
+
+	remark_everything(origin, &config->allow);
+	if (config->proxies.source == CONFIG_SOURCE_AUTO &&
+	    config_read_file(draft->shim_env, &text, NULL) == 0)
+		config_read_proxies(draft->shim_env, text, &config->proxies, origin);
+}
+
 /* ---- the engine ---- */
 
 /* An empty DOCKER_HOST counts as unset, as in Docker's client; an empty --docker is a mistake. */
@@ -387,6 +416,8 @@ static int load_draft(const struct config_sources *sources, struct config_draft 
 		r = load_ports(path, draft, origin, diag);
 	if (r == 0)
 		r = load_docker(sources, &draft->config, diag);
+	if (r == 0)
+		load_egress(draft, origin);
 	return r;
 }
 

@@ -66,8 +66,7 @@ int config_refuse(struct config_draft *draft, const char **ret_why, const char *
 	return -EINVAL;
 }
 
-/* Why jobs can never be given @addr as a resolver or proxy; NULL: they can. */
-static const char *unreachable(const struct ip_addr *addr)
+const char *config_unreachable(const struct ip_addr *addr)
 {
 	if (ip_addr_is_loopback(addr))
 		return "is a loopback address, which a job on a bridge cannot reach and which is "
@@ -351,7 +350,7 @@ static int add_resolver(struct config_draft *draft, char *item, void *list, cons
 				     "by "
 				     "commas (the port is always 53)",
 				     safe);
-	trouble = unreachable(&addr);
+	trouble = config_unreachable(&addr);
 	if (trouble)
 		return config_refuse(draft, ret_why, "%s %s", safe, trouble);
 	if (resolvers->n == CONFIG_ADDRESSES_MAX)
@@ -400,7 +399,7 @@ static int add_proxy(struct config_draft *draft, char *item, void *list, const c
 				     "[IPV6-ADDRESS]:PORT "
 				     "(names are not looked up)",
 				     safe);
-	trouble = unreachable(&addr.ip);
+	trouble = config_unreachable(&addr.ip);
 	if (trouble)
 		return config_refuse(draft, ret_why, "%s %s", safe, trouble);
 	if (proxies->n == CONFIG_ADDRESSES_MAX)

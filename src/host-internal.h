@@ -14,6 +14,9 @@ struct host_egress {
 	struct resolvers resolvers;      /* of the last picture */
 	void (*changed)(void *data);
 	void *data;
+	bool silent;     /* a command that looks once says it in its own way */
+	uint32_t warned; /* per proxy: it was said that it is this host's */
+	struct config_proxies warned_of;
 };
 
 /* @changed is called with @data. @egress must stay where it is. Returns 0 or -errno with @diag. */
@@ -23,5 +26,7 @@ int host_egress_open(struct host_egress *egress, sd_event *event, void (*changed
 void host_egress_set_engine(struct host_egress *egress, pid_t pid);
 /* To be called when containers, networks and links are in @model. Returns 0 or -ENOMEM. */
 int host_egress_fill(struct host_egress *egress, const struct config *config, struct model *model);
+const char *host_egress_origin(const struct host_egress *egress, const struct config *config);
+bool host_egress_is_local(const struct host_egress *egress, const struct ip_addr *addr);
 void host_egress_refresh(struct host_egress *egress);
 void host_egress_done(struct host_egress *egress);

@@ -131,6 +131,7 @@ int host_new(sd_event *event, const struct config *config, const struct host_opt
 	r = link_watch_new(options->no_engine ? NULL : event, on_links, host, &host->links, diag);
 	if (r < 0)
 		return r;
+	host->egress.silent = options->read_only;
 	r = host_egress_open(&host->egress, host->event, on_egress, host, diag);
 	if (r < 0)
 		return r;
@@ -347,4 +348,14 @@ const char *host_cgroup_path(uint64_t id, void *data)
 const char *host_cgroup_trouble(const struct host *host)
 {
 	return host->cgroup_trouble[0] ? host->cgroup_trouble : NULL;
+}
+
+const char *host_resolvers_origin(const struct host *host)
+{
+	return host_egress_origin(&host->egress, host->config);
+}
+
+bool host_is_local(const struct host *host, const struct ip_addr *addr)
+{
+	return host_egress_is_local(&host->egress, addr);
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "jobfence/log.h"
+
 static void on_attached(struct attached_watch *watch, void *data)
 {
 	struct host_egress *egress = data;
@@ -139,8 +141,56 @@ static void fill_resolvers(struct host_egress *egress, const struct config *conf
 	model->resolvers_n = egress->resolvers.n;
 }
 
+const char *host_egress_origin(const struct host_egress *egress, const struct config *config)
+{
+	switch (config->resolvers.source) {
+	case CONFIG_SOURCE_AUTO:
+		return resolv_watch_origin(egress->resolv);
+	case CONFIG_SOURCE_NONE:
+	case CONFIG_SOURCE_LIST:
+		break;
+	}
+	return "jobfence's configuration";
+}
+
+bool host_egress_is_local(const struct host_egress *egress, const struct ip_addr *addr)
+{
+	size_t n;
+	const struct attached *list = attached_watch_list(egress->attached, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (ip_addr_is_set(&list[i].local) && ip_addr_cmp(&list[i].local, addr) == 0)
+			return true;
+	return false;
+}
+
+/* Whoever may use a proxy may be connected by it to whatever it reaches. */
+static void warn_of_local_proxies(struct host_egress *egress, const struct config *config)
+{
+	const struct config_proxies *proxies = &config->proxies;
+	char text[SOCK_ADDR_TEXT_MAX];
+
+	_Static_assert(CONFIG_ADDRESSES_MAX <= 32, "struct host_egress has a bit for each proxy");
+	if (memcmp(&egress->warned_of, proxies, sizeof(*proxies)) != 0)
+		egress->warned = 0;
+	egress->warned_of = *proxies;
+	for (size_t i = 0; i < proxies->n; i++) {
+		uint32_t bit = (uint32_t)1 << i;
+
+		if (egress->warned & bit || !host_egress_is_local(egress, &proxies->addr[i].ip))
+			continue;
+		egress->warned |= bit;
+		log_warn("the proxy %s runs on this host: unless it refuses, a job can have it "
+			 "CONNECT to 127.0.0.1:%u (the shim: root on this host) and to the cloud's "
+			 "metadata; have it refuse this host's own and link-local addresses",
+			 sock_addr_text(&proxies->addr[i], text), config->ports.shim);
+	}
+}
+
 int host_egress_fill(struct host_egress *egress, const struct config *config, struct model *model)
 {
+	if (!egress->silent)
+		warn_of_local_proxies(egress, config);
 	fill_resolvers(egress, config, model);
 	model->proxies = config->proxies.addr;
 	model->proxies_n = config->proxies.n;

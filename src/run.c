@@ -182,6 +182,8 @@ static void say_mode(const struct daemon *d)
 				   "it has no effect, overrides only tighten",
 				   d->config.overrides[i].pattern,
 				   network_mode_name(d->config.overrides[i].mode));
+	for (size_t i = 0; i < d->origin.remarks_n; i++)
+		log_warn("%s", d->origin.remarks[i]);
 }
 
 /* What a host is made from: another one is needed when it changes. */

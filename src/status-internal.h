@@ -28,6 +28,8 @@ struct status_view {
 	const struct live *live;         /* NULL: not read */
 	const char *cgroup_trouble;      /* NULL: none */
 	const char *ruleset_trouble;     /* NULL: none */
+	const char *resolvers_origin;    /* NULL: none */
+	uint32_t proxies_local;          /* a bit per proxy of the model: it is this host */
 	enum ruleset_state ruleset;
 	size_t differences;
 	pid_t daemon_pid;        /* 0: none runs; -1: one does, its pid is not known */
@@ -47,6 +49,10 @@ const char *ruleset_state_name(enum ruleset_state state); /* "present", … */
 const char *engine_state_name(enum engine_state state);   /* "lost", "syncing", "in_sync" */
 const char *cgroup_driver_name(enum cgroup_driver driver);
 const char *violation_policy_name(enum violation_policy policy);
+
+/* status_egress.c: the lines, and the object, of what jobs reach beyond the host. */
+void status_print_egress(FILE *out, const struct status_view *view);
+json_t *status_egress_json(const struct status_view *view);
 
 void status_print(FILE *out, const struct status_view *view);
 /* The same as JSON, names as documented in the manual. NULL: no memory. The caller owns it. */

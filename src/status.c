@@ -44,6 +44,16 @@ static int print(const struct status_view *view, bool as_json)
 	return 0;
 }
 
+static uint32_t local_proxies(const struct host *host, const struct model *model)
+{
+	uint32_t bits = 0;
+
+	for (size_t i = 0; i < model->proxies_n && i < 32; i++)
+		if (host_is_local(host, &model->proxies[i].ip))
+			bits |= (uint32_t)1 << i;
+	return bits;
+}
+
 static int show(struct observer *observer, const struct config_origin *origin, bool as_json)
 {
 	_cleanup_(expected_done) struct expected expected = { 0 };
@@ -68,6 +78,8 @@ static int show(struct observer *observer, const struct config_origin *origin, b
 		.live = live,
 		.cgroup_trouble = host_cgroup_trouble(observer->host),
 		.ruleset_trouble = r < 0 ? trouble.text : NULL,
+		.resolvers_origin = host_resolvers_origin(observer->host),
+		.proxies_local = local_proxies(observer->host, &expected.model),
 		.daemon_pid = lock_holder(),
 	};
 	r = status_view_fill(&view);

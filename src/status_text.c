@@ -145,6 +145,7 @@ static void print_head(FILE *out, const struct status_view *view)
 	print_engine(out, view);
 	print_cgroups(out, view);
 	print_bridges(out, view);
+	status_print_egress(out, view);
 	print_ruleset(out, view);
 	print_daemon(out, view);
 }

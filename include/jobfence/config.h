@@ -27,6 +27,7 @@
 #define CONFIG_OVERRIDES_MAX 32
 #define CONFIG_PATTERN_MAX 40 /* bytes of a pattern for names */
 #define CONFIG_LABEL_MAX 127
+#define CONFIG_REMARKS_MAX 16
 
 /* EX_CONFIG of sysexits.h: the exit code for a refused mode or configuration. */
 #define EXIT_CONFIG 78
@@ -140,7 +141,7 @@ struct config {
 	bool metadata_bridge;      /* true: the cloud's metadata is open to bridge jobs; false */
 	bool metadata_host;        /* the same for host jobs; true */
 	struct config_resolvers resolvers; /* the model's are what counts */
-	struct config_proxies proxies;     /* the model's are what counts */
+	struct config_proxies proxies;     /* where auto: those of the shim's environment file */
 
 	struct port_ranges guarded; /* no container's socket answers there: tcp 22 */
 	struct port_ranges fenced;  /* of this host, closed to host jobs */
@@ -160,6 +161,9 @@ struct config {
 struct config_origin {
 	char mode[128];
 	char ports[128];
+	/* What is no reason to refuse, but to be told; more than these are passed over. */
+	char remarks[CONFIG_REMARKS_MAX][320];
+	size_t remarks_n;
 	/* The environment's value at start was not what the file said: the file never overrules it. */
 	bool environment_wins;
 };

@@ -35,6 +35,11 @@ void host_get_engine(const struct host *host, struct engine_view *ret_view);
 /* Asks the engine and the cgroups for everything again. */
 void host_refresh(struct host *host);
 
+/* Where the model's resolvers come from, beside jobs' own --dns: a path, or a few words. */
+const char *host_resolvers_origin(const struct host *host);
+/* One of this host's own addresses. */
+bool host_is_local(const struct host *host, const struct ip_addr *addr);
+
 /* Runs @event until the engine is in sync. Returns 0; -ETIMEDOUT; another -errno. The reason is
  * in host_get_engine().trouble. */
 int host_wait(struct host *host, sd_event *event, uint64_t timeout_usec);
