@@ -16,6 +16,9 @@ declare -A NOT_ALONE=(
 	['to_host_api loopback_forged']='raw packets'
 	['to_own_api loopback_forged']='raw packets'
 	['to_quarantined loopback_forged']='raw packets'
+	['loopback loopback_forged']='raw packets'
+	['from_bridge bridge_job_quarantined']='unconfinable = quarantine: networks.sh'
+	['to_bridge bridge_job_quarantined']='unconfinable = quarantine: networks.sh'
 	['input loopback_forged']='raw packets'
 	['fence host_job_to_runner']='untracked packets'
 	['prerouting job_spoofed']='forged sources'
@@ -25,6 +28,8 @@ declare -A NOT_ALONE=(
 	['from_docker_proxy host_job_to_published']='connections from before the fence'
 	['from_host_api host_job_to_host_api']='connections from before the fence'
 	['from_own_api host_job_to_runner']='connections from before the fence'
+	['from_fenced_port host_job_to_fenced']='connections from before the fence'
+	['from_guarded_port guarded_listener']='raw packets'
 )
 # Lines of defence: the first shows only where those behind it are gone too ("CHAIN COUNTER …").
 declare -A BEHIND=(
@@ -32,6 +37,8 @@ declare -A BEHIND=(
 	['to_docker_proxy host_job_to_published']='from_docker_proxy host_job_to_published'
 	['from_container host_job_to_host_api']='to_host_api loopback_forged from_host_api host_job_to_host_api'
 	['from_bridge job_to_bystander']='to_bridge to_job'
+	['from_container host_job_to_fenced']='from_fenced_port host_job_to_fenced'
+	['to_guarded_listener guarded_listener']='from_guarded_port guarded_listener'
 	['to_published shadow_listener']='from_container host_job_forged'
 )
 OPENING_SETS=(bystanders4 bystanders6 bystander_published bystander_cgroups own job_tags
@@ -170,6 +177,7 @@ break_main() {
 	done
 	jobfence_cli remove >/dev/null && fence_start 2 && jobfence_stop || exit 1
 	newborn_start newborn && scene_flows newborn && break_scene 'mode 2' 2 || exit 1
+	fence_start 2 "$OPTIONS" && jobfence_stop && scene_flows options && break_scene 'mode 2' 2 || exit 1
 	host_down
 }
 

@@ -99,6 +99,7 @@ host_main() {
 		"tcp:$HOST_WAN4:10999=gamma:runner" "tcp:[$HOST_WAN6]:10999=gamma:runner" \
 		tcp:0.0.0.0:2379=gamma:etcd 'tcp:[::]:2379=gamma:etcd' \
 		tcp:0.0.0.0:4222=gamma:nats 'tcp:[::]:4222=gamma:nats' \
+		tcp:0.0.0.0:2222=gamma:guarded 'tcp:[::]:2222=gamma:guarded' \
 		unix:/run/dstack/server.sock=server
 	spawn_from alpha "$FLOW_DIR/alpha.log" serve unix:/run/dstack/server.sock=server
 	spawn_from kappa "$FLOW_DIR/kappa.log" serve unix:/run/dstack/server.sock=server
@@ -148,11 +149,29 @@ host_noproxy() {
 EGRESS="[egress]
 proxies = $PRIVATE4:3128, [$PRIVATE6]:3128"
 
+# What an operator may ask for, for scene options.
+OPTIONS="[egress]
+host = internet
+proxies = $PRIVATE4:3128, [$PRIVATE6]:3128
+allow = $PRIVATE4 tcp 5432, $PRIVATE6 tcp 5432, $SHARED4
+deny = $INET4 tcp 22, $INET6 tcp 22
+peers = ${LAN4%.*}.0/24, ${LAN6%:*}:/64
+[metadata]
+bridge = allow
+host = deny
+[ports]
+guarded = tcp 22, tcp 2222
+fenced = tcp 2375, tcp 5555
+[job \"epsilon-*\"]
+network_mode = FORCED_BRIDGE
+[confine]
+names = lambda"
+
 # --- jobfence --------------------------------------------------------------------------------------
 
 fence_converged() { jobfence_cli verify >/dev/null 2>&1; }
 
-# fence_start 1|2|3|fence: the daemon in this mode, until the kernel has all that it should.
+# fence_start 1|2|3|fence [SECTIONS]: the daemon in this mode, until the kernel has all that it should.
 fence_start() {
 	local mode=$1 jobs=''
 
@@ -163,7 +182,7 @@ fence_start() {
 	echo "DSTACK_SERVER_JOB_NETWORK_MODE=$mode" >"$HOST_DIR/mode"
 	jobfence_config "[environment]
 environment_file = $HOST_DIR/mode
-$EGRESS
+${2-$EGRESS}
 $jobs"
 	: >"$HOST_DIR/jobfence.log"
 	jobfence_start || return 1
@@ -211,6 +230,7 @@ try_main() {
 	done
 	try_shadow "$@" || return 1
 	[ -z "${4-}" ] || try_newborn newborn "$@"
+	[ "$1" != before ] || { scene_flows options && try_scene "$@"; }
 }
 
 # A job that is made and not started: not every machine can give all privileges or has the device.
@@ -250,6 +270,15 @@ try_noproxy() {
 	[ -z "${4-}" ] || try_newborn newdnat "$@"
 }
 
+# The keys of the configuration that say who reaches whom, with the daemon stopped again.
+try_options() {
+	if ! fence_start 2 "$OPTIONS" || ! jobfence_stop; then
+		host_fail "jobfence with OPTIONS does not start or stop"
+		exit 1
+	fi
+	scene_flows options && try_scene 'mode 2' 2 'options, stopped'
+}
+
 run_host() { # main|part|noproxy
 	local name=$1 mode column
 
@@ -263,6 +292,7 @@ run_host() { # main|part|noproxy
 		jobfence_stop || { host_fail "jobfence stopped with $?"; exit 1; }
 		"try_$name" "$column" $mode stopped newborn || exit 1
 	done
+	[ "$name" != main ] || try_options
 	jobfence_cli remove >"$FLOW_DIR/remove" 2>&1 || { cat "$FLOW_DIR/remove"; exit 1; }
 	"try_$name" removed '' "after jobfence remove" || exit 1
 	host_down
@@ -299,7 +329,7 @@ flows_list() {
 
 scene_host() {
 	case $1 in
-	shadow | newborn) echo main ;;
+	shadow | newborn | options) echo main ;;
 	newdnat) echo noproxy ;;
 	status) echo part ;;
 	*) echo "$1" ;;
