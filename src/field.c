@@ -22,6 +22,12 @@ static const struct field_spec fields[F_MAX] = {
 	[F_CGROUP_PARENT] = { "socket cgroupv2 level %u", FROM_SOCKET, 0, 0, 8, 0, false },
 	[F_CGROUP_CONTAINER] = { "socket cgroupv2 level %u", FROM_SOCKET, 0, 0, 8, 0, false },
 	[F_CGROUP_ENGINE] = { "socket cgroupv2 level %u", FROM_SOCKET, 0, 0, 8, 0, false },
+	[F_CGROUP_LEVEL1] = { "socket cgroupv2 level %u", FROM_SOCKET, 0, 0, 8, 0, false },
+	[F_CGROUP_LEVEL2] = { "socket cgroupv2 level %u", FROM_SOCKET, 0, 0, 8, 0, false },
+	[F_CGROUP_LEVEL3] = { "socket cgroupv2 level %u", FROM_SOCKET, 0, 0, 8, 0, false },
+	[F_CGROUP_LEVEL4] = { "socket cgroupv2 level %u", FROM_SOCKET, 0, 0, 8, 0, false },
+	[F_CGROUP_LEVEL5] = { "socket cgroupv2 level %u", FROM_SOCKET, 0, 0, 8, 0, false },
+	[F_CGROUP_LEVEL6] = { "socket cgroupv2 level %u", FROM_SOCKET, 0, 0, 8, 0, false },
 	[F_FIB_SADDR_TYPE] = { "fib saddr type", FROM_FIB, NFT_FIB_RESULT_ADDRTYPE, 0, 4, 0, false },
 	[F_FIB_DADDR_TYPE] = { "fib daddr type", FROM_FIB, NFT_FIB_RESULT_ADDRTYPE, 0, 4, 0,
 			       false },
@@ -59,5 +65,7 @@ uint32_t field_level(enum field field, const struct skeleton_params *params)
 		return params->parent_level + 1;
 	if (field == F_CGROUP_ENGINE)
 		return params->engine_level;
+	if (field >= F_CGROUP_LEVEL1 && field <= F_CGROUP_LEVEL6)
+		return 1 + (uint32_t)(field - F_CGROUP_LEVEL1);
 	return 0;
 }

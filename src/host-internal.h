@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What host.c and host_egress.c share. */
+/* What host.c, host_egress.c and host_cgroup.c share. */
 #pragma once
+
+#include <limits.h>
 
 #include "jobfence/attached.h"
 #include "jobfence/host.h"
@@ -30,3 +32,28 @@ const char *host_egress_origin(const struct host_egress *egress, const struct co
 bool host_egress_is_local(const struct host_egress *egress, const struct ip_addr *addr);
 void host_egress_refresh(struct host_egress *egress);
 void host_egress_done(struct host_egress *egress);
+
+/* The engine's own cgroup, followed by inotify: a restarted engine has a new one before it runs. */
+struct engine_cgroup {
+	char path[CGROUP_PATH_MAX]; /* the last that was known */
+	char watched[PATH_MAX];     /* the folder above it; "" for none */
+	sd_event_source *watch;     /* owned */
+	void (*changed)(void *data);
+	void *data;
+};
+
+/* Fills the model's engine_cgroup_id and engine_level; @event NULL: watches nothing. */
+void engine_cgroup_fill(struct engine_cgroup *engine, sd_event *event, const struct config *config,
+			pid_t peer_pid, struct model *model);
+void engine_cgroup_done(struct engine_cgroup *engine);
+
+/* The id of @c's folder below the parent of @view; 0 where it is not there. */
+uint64_t host_child_cgroup(const struct cgroup_view *view, const struct container *c);
+
+/*
+ * The parent that the engine really uses, as [cgroup] parent would name it: where containers
+ * without a parent of their own are, else what dockerd's arguments say. Returns 0, or -ENOENT where
+ * nothing speaks against the one in @view.
+ */
+int host_engine_parent(const struct cgroup_view *view, const struct engine_view *engine,
+		       const char *engine_cgroup, char *ret_parent, size_t size);

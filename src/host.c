@@ -13,9 +13,7 @@
 #include <string.h>
 
 #include "jobfence/log.h"
-
-/* dockerd's cgroup where systemd listens on its socket, and before it was heard of. */
-#define ENGINE_CGROUP_DEFAULT "system.slice/docker.service"
+#include "jobfence/text.h"
 
 struct host {
 	const struct config *config; /* borrowed */
@@ -24,13 +22,15 @@ struct host {
 	struct link_watch *links;
 	struct cgroup_watch *cgroups;
 	struct host_egress egress;
-	sd_event *event;                /* borrowed; NULL without an engine */
-	enum cgroup_driver driver_told; /* what the engine said last, if it was another */
+	sd_event *event;                   /* borrowed; NULL without an engine */
+	enum cgroup_driver driver_told;    /* what the engine said last, if it was another */
+	char parent_told[CGROUP_PATH_MAX]; /* the same of the parent */
 	host_changed_fn changed;
 	void *data;
-	int *nsid;           /* per container of the last picture */
-	uint64_t *cgroup_id; /* per container of the last picture */
-	char engine_cgroup[CGROUP_PATH_MAX];
+	int *nsid;                      /* per container of the last picture */
+	uint64_t *cgroup_id;            /* per container of the last picture */
+	struct foreign_cgroup *foreign; /* per container of the last picture */
+	struct engine_cgroup engine_cgroup;
 	char path[CGROUP_PATH_MAX + 160]; /* what host_cgroup_path() returned last */
 	char cgroup_trouble[512];
 };
@@ -42,6 +42,11 @@ static void something_changed(struct host *host)
 }
 
 static void on_engine(struct engine *engine, void *data);
+
+static void on_engine_cgroup(void *data)
+{
+	something_changed(data);
+}
 
 static void on_links(struct link_watch *watch, void *data)
 {
@@ -66,16 +71,21 @@ static int open_cgroups(struct host *host, sd_event *event, enum cgroup_driver d
 	int r;
 
 	config.cgroup_driver = driver;
+	if (!config.cgroup_parent[0])
+		strcpy(config.cgroup_parent, host->parent_told);
 	r = cgroup_watch_new(event, &config, host->options.read_only, on_cgroups, host, &watch,
 			     &diag);
 	if (r == -ENOMEM)
 		return r;
+	/* Bridge jobs are confined without cgroups: say what is missing and go on, with those of
+	 * before where there were any. */
+	if (r < 0) {
+		snprintf(host->cgroup_trouble, sizeof(host->cgroup_trouble), "%s", diag.text);
+		return 0;
+	}
 	cgroup_watch_free(host->cgroups);
 	host->cgroups = watch;
 	host->cgroup_trouble[0] = '\0';
-	/* Bridge jobs are confined without cgroups: say what is missing and go on. */
-	if (r < 0)
-		snprintf(host->cgroup_trouble, sizeof(host->cgroup_trouble), "%s", diag.text);
 	return 0;
 }
 
@@ -98,6 +108,7 @@ static void follow_driver(struct host *host)
 	if (view.driver == driver || host->driver_told == driver)
 		return;
 	host->driver_told = driver;
+	host->parent_told[0] = '\0';
 	if (host->config->cgroup_driver != CGROUP_DRIVER_AUTO) {
 		log_warn("[cgroup] driver is not the engine's, which is %s: jobs on the host "
 			 "network may not be fenced; remove the key or mend it",
@@ -107,11 +118,51 @@ static void follow_driver(struct host *host)
 	log_notice("the engine uses the %s cgroup driver: following it", engine.info.cgroup_driver);
 	if (open_cgroups(host, host->event, driver) < 0)
 		log_err("no memory to follow the engine's cgroup driver");
+	else if (host->cgroup_trouble[0])
+		log_err("%s", host->cgroup_trouble);
+}
+
+/* No file named it: containers are, or dockerd was told to put them, below another parent. */
+static void follow_parent(struct host *host)
+{
+	char parent[CGROUP_PATH_MAX], safe[CGROUP_PATH_MAX];
+	struct engine_view engine;
+	struct cgroup_view view;
+
+	if (!host->cgroups)
+		return;
+	engine_get_view(host->engine, &engine);
+	cgroup_watch_get_view(host->cgroups, &view);
+	if (engine.state != ENGINE_IN_SYNC ||
+	    host_engine_parent(&view, &engine, host->engine_cgroup.path, parent, sizeof(parent)) <
+		    0 ||
+	    strcmp(parent, host->parent_told) == 0)
+		return;
+	strcpy(host->parent_told, parent);
+	text_safe(parent, safe, sizeof(safe));
+	if (host->config->cgroup_parent[0]) {
+		log_warn("[cgroup] parent is not the engine's, which is %s: jobs on the host "
+			 "network are quarantined; remove the key or mend it",
+			 safe);
+		return;
+	}
+	if (open_cgroups(host, host->event, view.driver) < 0) {
+		log_err("no memory to follow the engine's cgroup parent");
+		return;
+	}
+	if (host->cgroup_trouble[0]) {
+		log_err("the engine's cgroup parent is %s, but: %s", safe, host->cgroup_trouble);
+		return;
+	}
+	log_notice("the engine's cgroup parent is %s, following it; set [cgroup] parent to have it "
+		   "fenced before the engine starts",
+		   safe);
 }
 
 static void on_engine(struct engine *engine, void *data)
 {
 	follow_driver(data);
+	follow_parent(data);
 	something_changed(data);
 }
 
@@ -128,6 +179,8 @@ int host_new(sd_event *event, const struct config *config, const struct host_opt
 	host->changed = changed;
 	host->data = data;
 	host->event = options->no_engine ? NULL : event;
+	host->engine_cgroup.changed = on_engine_cgroup;
+	host->engine_cgroup.data = host;
 	r = link_watch_new(options->no_engine ? NULL : event, on_links, host, &host->links, diag);
 	if (r < 0)
 		return r;
@@ -158,62 +211,31 @@ struct host *host_free(struct host *host)
 	host_egress_done(&host->egress);
 	free(host->nsid);
 	free(host->cgroup_id);
+	free(host->foreign);
+	engine_cgroup_done(&host->engine_cgroup);
 	free(host);
 	return NULL;
 }
 
-static uint64_t child_id(const struct cgroup_view *view, const char *name)
+/* Where a host job is that is not below the parent of the others. */
+static void find_foreign(const struct model *model, const struct container *c,
+			 struct foreign_cgroup *foreign)
 {
-	size_t low = 0, high = view->children_n;
+	struct cgroup_place place;
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int cmp = strcmp(view->children[mid].name, name);
-
-		if (cmp == 0)
-			return view->children[mid].id;
-		if (cmp < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return 0;
-}
-
-static uint64_t container_cgroup(const struct cgroup_view *view, const struct container *c)
-{
-	char scope[CONTAINER_ID_LEN + 16];
-	uint64_t id = child_id(view, c->id);
-
-	if (id)
-		return id;
-	snprintf(scope, sizeof(scope), "docker-%s.scope", c->id);
-	return child_id(view, scope);
-}
-
-/* The engine's own cgroup: configured, else that of the process behind its socket. */
-static void find_engine_cgroup(struct host *host, const struct engine_view *engine,
-			       struct model *model)
-{
-	char *path = host->engine_cgroup;
-	size_t size = sizeof(host->engine_cgroup);
-
-	if (!model->has_cgroups)
+	*foreign = (struct foreign_cgroup){ 0 };
+	if (c->pid == 0 || c->network_kind == NETWORK_KIND_BRIDGE ||
+	    c->network_kind == NETWORK_KIND_USER || c->network_kind == NETWORK_KIND_NONE ||
+	    cgroup_locate(model->cgroups.root, c->pid, c->id, &place) < 0)
 		return;
-	if (host->config->engine_cgroup[0])
-		snprintf(path, size, "%s", host->config->engine_cgroup);
-	else if (engine->peer_pid <= 1 || cgroup_of_pid(engine->peer_pid, path, size) < 0 ||
-		 path[0] == '\0')
-		snprintf(path, size, ENGINE_CGROUP_DEFAULT);
-	model->engine_level = cgroup_path_level(path);
-	if (cgroup_path_id(model->cgroups.root, path, &model->engine_cgroup_id) < 0)
-		model->engine_cgroup_id = 0;
+	*foreign = (struct foreign_cgroup){ place.id, place.root, place.level };
 }
 
 static int fill_containers(struct host *host, struct model *model)
 {
 	size_t n = model->containers_n + 1;
 	int *nsid = reallocarray(host->nsid, n, sizeof(*nsid));
+	struct foreign_cgroup *foreign;
 	uint64_t *cgroup_id;
 	bool early = false;
 
@@ -224,15 +246,22 @@ static int fill_containers(struct host *host, struct model *model)
 	if (!cgroup_id)
 		return -ENOMEM;
 	host->cgroup_id = cgroup_id;
+	foreign = reallocarray(host->foreign, n, sizeof(*foreign));
+	if (!foreign)
+		return -ENOMEM;
+	host->foreign = foreign;
 	for (size_t i = 0; i < model->containers_n; i++) {
 		const struct container *c = &model->containers[i];
 
 		nsid[i] = -1;
 		cgroup_id[i] = 0;
+		foreign[i] = (struct foreign_cgroup){ 0 };
 		if (!container_is_live(c) && c->state != CONTAINER_CREATED)
 			continue;
 		if (model->has_cgroups)
-			cgroup_id[i] = container_cgroup(&model->cgroups, c);
+			cgroup_id[i] = host_child_cgroup(&model->cgroups, c);
+		if (model->has_cgroups && cgroup_id[i] == 0)
+			find_foreign(model, c, &foreign[i]);
 		if (c->sandbox_key && c->endpoints_n > 0 && c->network_kind != NETWORK_KIND_HOST)
 			nsid[i] = link_watch_nsid(host->links, c->sandbox_key);
 		early |= !c->sandbox_key && c->endpoints_n > 0 &&
@@ -243,6 +272,7 @@ static int fill_containers(struct host *host, struct model *model)
 		(void)link_watch_refresh_peers(host->links);
 	model->nsid = nsid;
 	model->cgroup_id = cgroup_id;
+	model->foreign = foreign;
 	return 0;
 }
 
@@ -265,7 +295,8 @@ int host_get_model(struct host *host, struct model *ret_model)
 		model.has_cgroups = true;
 		cgroup_watch_get_view(host->cgroups, &model.cgroups);
 	}
-	find_engine_cgroup(host, &engine, &model);
+	engine_cgroup_fill(&host->engine_cgroup, host->event, host->config, engine.peer_pid,
+			   &model);
 	r = fill_containers(host, &model);
 	if (r < 0)
 		return r;
@@ -339,9 +370,9 @@ const char *host_cgroup_path(uint64_t id, void *data)
 				 view.children[i].name);
 			return host->path;
 		}
-	if (cgroup_path_id(view.root, host->engine_cgroup, &engine_id) < 0 || engine_id != id)
+	if (cgroup_path_id(view.root, host->engine_cgroup.path, &engine_id) < 0 || engine_id != id)
 		return NULL;
-	snprintf(host->path, sizeof(host->path), "%s%s", prefix, host->engine_cgroup);
+	snprintf(host->path, sizeof(host->path), "%s%s", prefix, host->engine_cgroup.path);
 	return host->path;
 }
 

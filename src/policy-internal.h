@@ -42,6 +42,8 @@ int policy_add_ifname(struct ruleset *ruleset, enum set_id set, const char *name
 		      const char *comment);
 int policy_add_cgroup(struct ruleset *ruleset, enum set_id set, uint64_t id, const char *comment);
 
+/* The foreign cgroup of container @i where the fence can hold it by that, else NULL. */
+const struct foreign_cgroup *policy_foreign(const struct policy *policy, size_t i);
 /* The verdicts, and whose namespace is whose. */
 void policy_judge(struct policy *policy);
 /* The sets that do not depend on containers. */

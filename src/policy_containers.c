@@ -247,6 +247,20 @@ static int add_own_runner(struct policy *policy, uint64_t cgroup_id, const char 
 	return r < 0 ? r : ruleset_add(policy->ruleset, SET_OWN, &key, 0, comment);
 }
 
+/* What is not below the parent of the others: held by its own id, at any level. */
+static int add_foreign(struct policy *policy, size_t i, const char *comment)
+{
+	const struct foreign_cgroup *foreign = policy_foreign(policy, i);
+	int r;
+
+	if (!foreign || policy->verdicts[i].confinement == CONFINEMENT_NONE)
+		return 0;
+	r = policy_add_cgroup(policy->ruleset, SET_FOREIGN_ROOTS, foreign->root, NULL);
+	if (r >= 0)
+		r = policy_add_cgroup(policy->ruleset, SET_FOREIGN_CGROUPS, foreign->id, comment);
+	return r < 0 ? r : policy_add_cgroup(policy->ruleset, SET_HOST_JOBS, foreign->id, comment);
+}
+
 static int add_host_placement(struct policy *policy, size_t i, const char *comment)
 {
 	const struct verdict *verdict = &policy->verdicts[i];
@@ -255,7 +269,7 @@ static int add_host_placement(struct policy *policy, size_t i, const char *comme
 	int r;
 
 	if (id == 0)
-		return 0;
+		return add_foreign(policy, i, comment);
 	if (verdict->role == ROLE_BYSTANDER)
 		return verdict->placement == PLACEMENT_HOST
 			       ? policy_add_cgroup(policy->ruleset, SET_BYSTANDER_CGROUPS, id,

@@ -6,7 +6,6 @@
  */
 #include "policy-internal.h"
 
-#include <stdarg.h>
 #include <string.h>
 
 /* Adds to the sentence; what does not fit is cut. */
@@ -37,16 +36,33 @@ static uint32_t network_hazard(const struct policy *policy, const struct contain
 	return 0;
 }
 
-/* A process on the host network whose cgroup is elsewhere passes the fence by: say so. */
+const struct foreign_cgroup *policy_foreign(const struct policy *policy, size_t i)
+{
+	const struct foreign_cgroup *foreign =
+		policy->model->foreign ? &policy->model->foreign[i] : NULL;
+
+	return foreign && foreign->id && foreign->root && foreign->level <= FOREIGN_LEVELS_MAX
+		       ? foreign
+		       : NULL;
+}
+
+/* A process on the host network whose cgroup is elsewhere passes the fence by, unless its own id
+ * can be told. The server gives no cgroup parent: something else made it. */
 static void judge_cgroup(const struct policy *policy, size_t i)
 {
 	const struct model *model = policy->model;
 	struct verdict *verdict = &policy->verdicts[i];
 
-	if (verdict->role != ROLE_JOB || verdict->placement != PLACEMENT_HOST ||
+	if (verdict->confinement == CONFINEMENT_NONE || verdict->placement != PLACEMENT_HOST ||
 	    !model->has_cgroups || !model->cgroup_id || model->cgroup_id[i] ||
 	    model->containers[i].pid == 0 || !container_is_live(&model->containers[i]))
 		return;
+	if (policy_foreign(policy, i)) {
+		verdict->confinement = CONFINEMENT_QUARANTINED;
+		verdict->violation = true;
+		add_why(verdict, "quarantined: it has a cgroup parent of its own");
+		return;
+	}
 	verdict->unconfinable = true;
 	add_why(verdict, "its cgroup is not where containers are expected: the fence does not see "
 			 "it");

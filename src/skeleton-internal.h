@@ -94,6 +94,10 @@ void skeleton_inet_bridges(struct skeleton *skeleton);
 void skeleton_inet_output(struct skeleton *skeleton);
 void skeleton_inet_input(struct skeleton *skeleton);
 void skeleton_bridge(struct skeleton *skeleton);
+void skeleton_foreign(struct skeleton *skeleton);
+
+/* socket cgroupv2 level 1 @foreign_roots jump TARGET: one lookup where there are none */
+void foreign_roots(struct chain *chain, const char *target);
 
 /* What follows a deny of @group is reached in spite of it: evaluation goes on there. */
 static inline bool audited(const struct skeleton *skeleton, enum rule_group group)

@@ -64,6 +64,7 @@ static void output(struct skeleton *skeleton)
 						  NF_INET_LOCAL_OUT, NF_IP_PRI_MANGLE - 10);
 
 	from_containers(skeleton, chain, NULL, NULL, JUMP("from_container"));
+	foreign_roots(chain, "foreign_output");
 	/* ct mark & CONTAINER == CONTAINER tcp flags syn / syn,ack ct direction original
 	 * ct mark set ct mark & ~CONTAINER */
 	RULE(chain, "the port was a job's before, and conntrack remembers it",
@@ -166,6 +167,7 @@ static void from_container(struct skeleton *skeleton)
 		/* socket cgroupv2 level C @quarantined_cgroups goto quarantine */
 		RULE(chain, NULL, IN(SET_QUARANTINED_CGROUPS, F_CGROUP_CONTAINER),
 		     GOTO("quarantine"));
+		foreign_roots(chain, "foreign_quarantine");
 		/* goto fence */
 		RULE(chain, NULL, GOTO("fence"));
 	}
@@ -259,8 +261,10 @@ static void quarantine(struct skeleton *skeleton)
 	chain = skeleton_chain(skeleton, FAMILY_INET, "refuse_host_job", NULL);
 	/* socket cgroupv2 level C @host_jobs goto refuse_known */
 	RULE(chain, NULL, IN(SET_HOST_JOBS, F_CGROUP_CONTAINER), GOTO("refuse_known"));
-	/* goto refuse */
-	RULE(chain, NULL, GOTO("refuse"));
+	/* drop */
+	RULE(chain,
+	     "a container or a service that nobody named yet: it waits, and goes on when it is",
+	     DROP);
 }
 
 void skeleton_inet_output(struct skeleton *skeleton)
@@ -271,6 +275,7 @@ void skeleton_inet_output(struct skeleton *skeleton)
 		from_guarded_port(skeleton);
 	fence(skeleton);
 	quarantine(skeleton);
+	skeleton_foreign(skeleton);
 }
 
 static void to_host_api(struct skeleton *skeleton)
@@ -502,6 +507,7 @@ void skeleton_inet_input(struct skeleton *skeleton)
 	struct chain *chain = skeleton_base_chain(skeleton, FAMILY_INET, "input", NF_INET_LOCAL_IN,
 						  NF_IP_PRI_FILTER - 10);
 
+	foreign_roots(chain, "foreign_input");
 	/* tcp dport @host_apis jump to_host_api */
 	RULE(chain, NULL, IN(SET_HOST_APIS, F_TCP_DPORT), JUMP("to_host_api"));
 	/* tcp dport @own_apis jump to_own_api */

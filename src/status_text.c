@@ -167,7 +167,8 @@ static void print_attention(FILE *out, const struct status_view *view)
 	if (violations + overridden + unheld + stale > 0 || view->cgroup_trouble)
 		fprintf(out, "\n");
 	if (view->cgroup_trouble)
-		fprintf(out, "! jobs on the host's network are NOT FENCED: see cgroups above\n");
+		fprintf(out, "! jobs on the host's network are NOT FENCED: %s\n",
+			view->cgroup_trouble);
 	if (violations > 0)
 		fprintf(out, "! %zu job%s where the server's mode cannot have placed %s\n",
 			violations, violations == 1 ? "" : "s", violations == 1 ? "it" : "them");

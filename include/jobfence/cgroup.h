@@ -82,3 +82,29 @@ int cgroup_of_pid(pid_t pid, char *ret_path, size_t size);
 
 /* The id of @path below @root. Returns 0 or -errno (-ENOENT: no such cgroup). */
 int cgroup_path_id(const char *root, const char *path, uint64_t *ret_id);
+
+/* Where a container is, whatever its parent. */
+struct cgroup_place {
+	char parent[1024]; /* of the container's own folder, relative to the root; "" is the root */
+	uint64_t id, root; /* of its folder, and of that folder's ancestor at level 1 */
+	uint32_t level;
+};
+
+/*
+ * Finds the folder of container @id by what /proc says of its process @pid: the part of the path
+ * that has the container's name, so that a number that another process has by now finds nothing.
+ * Returns 0 or -errno (-ENOENT: no part of the path has that name).
+ */
+int cgroup_locate(const char *root, pid_t pid, const char *id, struct cgroup_place *ret_place);
+
+/* Cuts @path behind the part that names container @id, and gives what is before it. Pure.
+ * Returns 0, -ENOENT, -ENAMETOOLONG. */
+int cgroup_cut(const char *path, const char *id, char *ret_path, char *ret_parent, size_t size);
+
+/* The value of --cgroup-parent in the arguments of dockerd (NUL after each); the last one counts.
+ * Pure. Returns 0, -ENOENT, -ENAMETOOLONG. */
+int cgroup_parent_argument(const char *args, size_t len, char *ret_parent, size_t size);
+/* The same of a running process that is called dockerd. Returns 0 or -errno. */
+int cgroup_parent_of_engine(pid_t pid, char *ret_parent, size_t size);
+/* The process called dockerd in the cgroup @path below @root; 0 for none. */
+pid_t cgroup_find_engine(const char *root, const char *path);

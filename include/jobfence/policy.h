@@ -10,13 +10,21 @@
 #include "jobfence/link.h"
 #include "jobfence/ruleset.h"
 
+/* A container's cgroup where it is not below the parent that holds the others. */
+struct foreign_cgroup {
+	uint64_t id;   /* 0: none, or not known */
+	uint64_t root; /* of its ancestor at level 1; itself where that is its level */
+	uint32_t level;
+};
+
 /* What is known of the host at one moment. Borrowed from the sources that know it. */
 struct model {
 	const struct container *containers; /* sorted by id */
 	size_t containers_n;
-	const int *nsid;                /* per container: its namespace's id here, -1 unknown */
-	const uint64_t *cgroup_id;      /* per container: 0 unknown */
-	const struct network *networks; /* sorted by id */
+	const int *nsid;           /* per container: its namespace's id here, -1 unknown */
+	const uint64_t *cgroup_id; /* per container: 0 unknown, or elsewhere: see foreign */
+	const struct foreign_cgroup *foreign; /* per container; may be NULL */
+	const struct network *networks;       /* sorted by id */
 	size_t networks_n;
 	const struct link *links; /* sorted by ifindex */
 	size_t links_n;

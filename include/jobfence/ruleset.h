@@ -21,6 +21,7 @@
 #define ELEM_LAST_MAX 24     /* of an interval: ipv6 16, protocol 4, port 4 */
 #define ELEM_COMMENT_MAX 120 /* nft prints and accepts up to 128 */
 #define SET_FIELDS_MAX 4
+#define FOREIGN_LEVELS_MAX 6 /* F_CGROUP_LEVEL1 … F_CGROUP_LEVEL6 */
 #define RULE_STMTS_MAX 10
 
 enum family {
@@ -57,6 +58,8 @@ enum set_id {
 	SET_ENGINE_CGROUPS,
 	SET_BYSTANDER_CGROUPS,
 	SET_QUARANTINED_CGROUPS,
+	SET_FOREIGN_ROOTS,
+	SET_FOREIGN_CGROUPS,
 	SET_FENCED_CGROUPS,
 	SET_HOST_JOBS,
 	SET_JOB_TAGS, /* a map: cgroup → mark */
@@ -164,6 +167,12 @@ enum field {
 	F_CGROUP_PARENT,    /* socket cgroupv2 at the level of the containers' parent */
 	F_CGROUP_CONTAINER, /* … at the level of the containers */
 	F_CGROUP_ENGINE,    /* … at the level of the engine's own cgroup */
+	F_CGROUP_LEVEL1,    /* … at level 1, 2, … whatever the host is like; in this order */
+	F_CGROUP_LEVEL2,
+	F_CGROUP_LEVEL3,
+	F_CGROUP_LEVEL4,
+	F_CGROUP_LEVEL5,
+	F_CGROUP_LEVEL6,
 	F_FIB_SADDR_TYPE,
 	F_FIB_DADDR_TYPE,
 	F_FIB_SADDR_IIF, /* fib saddr . iif oif: present or missing */

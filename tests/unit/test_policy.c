@@ -321,7 +321,7 @@ static void out_of_sync_nothing_is_taken_out(void **state)
 	build(f);
 	for (size_t i = 0; i < SET_MAX; i++)
 		kept += f->ruleset->keep[i];
-	assert_int_equal(kept, 23);
+	assert_int_equal(kept, 25);
 	/* configuration is never kept */
 	assert_false(f->ruleset->keep[SET_HOST_APIS]);
 	assert_false(f->ruleset->keep[SET_FENCED_CGROUPS]);

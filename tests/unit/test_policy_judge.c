@@ -26,6 +26,38 @@ static void a_host_job_in_another_cgroup_is_not_held(void **state)
 	assert_false(f->verdicts[2].unconfinable);
 }
 
+static void a_cgroup_elsewhere_is_held_by_its_id(void **state)
+{
+	struct foreign_cgroup foreign[3] = { { .id = 900, .root = 800, .level = 6 },
+					     { .id = 901, .root = 801, .level = 2 } };
+	struct fixture *f = *state;
+
+	host(f, 0);
+	host(f, 1);
+	f->containers[0].pid = f->containers[1].pid = 4711;
+	f->cgroup_id[0] = f->cgroup_id[1] = 0;
+	f->model.foreign = foreign;
+	build(f);
+	assert_set(f, SET_FOREIGN_CGROUPS, "cgroup 900");
+	assert_set(f, SET_FOREIGN_ROOTS, "cgroup 800");
+	assert_set(f, SET_HOST_JOBS, "cgroup 900");
+	assert_set(f, SET_BYSTANDER_CGROUPS, "");
+	assert_int_equal(f->verdicts[0].confinement, CONFINEMENT_QUARANTINED);
+	assert_true(f->verdicts[0].violation);
+	assert_false(f->verdicts[0].unconfinable);
+	/* no rule is so deep */
+	foreign[0].level = 7;
+	build(f);
+	assert_set(f, SET_FOREIGN_CGROUPS, "");
+	assert_true(f->verdicts[0].unconfinable);
+	/* where it is with the others that is where it is held */
+	foreign[0] = (struct foreign_cgroup){ 0 };
+	f->cgroup_id[0] = 1000;
+	build(f);
+	assert_set(f, SET_HOST_JOBS, "cgroup 1000");
+	assert_int_equal(f->verdicts[0].confinement, CONFINEMENT_FENCED);
+}
+
 static void unconfinable_is_quarantined_where_asked(void **state)
 {
 	struct fixture *f = *state;
@@ -136,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_host_job_in_another_cgroup_is_not_held),
+		TEST(a_cgroup_elsewhere_is_held_by_its_id),
 		TEST(unconfinable_is_quarantined_where_asked),
 		TEST(network_without_a_bridge_is_not_held),
 		TEST(job_of_unknown_place_is_isolated_on_bridges),
