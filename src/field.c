@@ -31,6 +31,7 @@ static const struct field_spec fields[F_MAX] = {
 	[F_FIB_SADDR_TYPE] = { "fib saddr type", FROM_FIB, NFT_FIB_RESULT_ADDRTYPE, 0, 4, 0, false },
 	[F_FIB_DADDR_TYPE] = { "fib daddr type", FROM_FIB, NFT_FIB_RESULT_ADDRTYPE, 0, 4, 0,
 			       false },
+	[F_FIB_DADDR_OIF] = { "fib daddr oif", FROM_FIB, NFT_FIB_RESULT_OIF, 0, 4, 0, false },
 	[F_FIB_SADDR_IIF] = { "fib saddr . iif oif", FROM_FIB, NFT_FIB_RESULT_OIF, 0, 4, 0, false },
 	[F_RT_NEXTHOP4] = { "rt ip nexthop", FROM_RT, NFT_RT_NEXTHOP4, 0, 4, 0, true },
 	[F_RT_NEXTHOP6] = { "rt ip6 nexthop", FROM_RT, NFT_RT_NEXTHOP6, 0, 16, 0, true },

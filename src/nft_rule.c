@@ -90,11 +90,12 @@ static void add_payload(struct builder *b, const struct field_spec *spec, uint32
 	set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, reg);
 }
 
-/* fib daddr type, fib saddr . iif oif (present) */
+/* fib daddr type, fib daddr oif, fib saddr . iif oif (present) */
 static void add_fib(struct builder *b, enum field field, uint32_t reg)
 {
 	struct nftnl_expr *expr = add_expr(b, "fib");
-	uint32_t flags = field == F_FIB_DADDR_TYPE ? NFTA_FIB_F_DADDR
+	uint32_t flags = field == F_FIB_DADDR_TYPE || field == F_FIB_DADDR_OIF
+				 ? NFTA_FIB_F_DADDR
 			 : field == F_FIB_SADDR_TYPE
 				 ? NFTA_FIB_F_SADDR
 				 : NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT;

@@ -275,6 +275,13 @@ static bool is_reachable(const struct ip_addr *addr)
 	return addr->family == AF_INET ? first < 224 || first >= 240 : first != 0xff;
 }
 
+/* The shim's port would be no proxy of a job's, wherever it is. */
+static bool is_reserved(const struct reserved_ports *ports, uint16_t port)
+{
+	return port == ports->shim || port == ports->dcgm || port == ports->runner ||
+	       port == ports->runner_ssh;
+}
+
 static int add_service(struct policy *policy, const struct ip_addr *addr, uint8_t l4proto,
 		       uint16_t port, const char *comment)
 {
@@ -305,7 +312,8 @@ static int add_services(struct policy *policy)
 					resolver);
 	}
 	for (size_t i = 0; r >= 0 && i < model->proxies_n; i++)
-		if (is_reachable(&model->proxies[i].ip))
+		if (is_reachable(&model->proxies[i].ip) &&
+		    !is_reserved(&policy->config->ports, model->proxies[i].port))
 			r = add_service(policy, &model->proxies[i].ip, IPPROTO_TCP,
 					model->proxies[i].port, proxy);
 	return r;

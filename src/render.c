@@ -65,8 +65,8 @@ static const char *value_name(enum field field, uint32_t value)
 		return "0.0.0.0";
 	if (field == F_RT_NEXTHOP6)
 		return "::";
-	if (field == F_L4PROTO && value == 6)
-		return "tcp";
+	if (field == F_L4PROTO && (value == 6 || value == 17))
+		return value == 6 ? "tcp" : "udp";
 	return NULL;
 }
 

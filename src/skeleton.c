@@ -16,12 +16,18 @@ static const struct counter_spec counters[] = {
 	{ FAMILY_INET, "job_to_bystander", "bridge job to a bystander" },
 	{ FAMILY_INET, "to_job", "LAN, another bridge or a bystander to bridge job" },
 	{ FAMILY_INET, "bridge_job_quarantined", "a quarantined job on a bridge to anything" },
+	{ FAMILY_INET, "job_to_denied", "bridge job to what the operator denies" },
+	{ FAMILY_INET, "job_to_metadata", "bridge job to the cloud's metadata" },
+	{ FAMILY_INET, "job_to_internal", "bridge job to a network that is not the internet" },
 	{ FAMILY_INET, "host_job_to_host_api", "host job to shim or DCGM exporter" },
 	{ FAMILY_INET, "host_job_forged", "host job's raw packets made to look like replies" },
 	{ FAMILY_INET, "host_job_to_published", "host job to a port published for another job" },
 	{ FAMILY_INET, "host_job_to_bridge", "host job to a bridge job" },
 	{ FAMILY_INET, "host_job_quarantined",
 	  "a quarantined job on the host's network to anything" },
+	{ FAMILY_INET, "host_job_to_metadata", "host job to the cloud's metadata" },
+	{ FAMILY_INET, "host_job_to_internal",
+	  "host = internet: host job to what is not the internet, or denied" },
 	{ FAMILY_INET, "host_job_to_runner", "host job to another job's runner or sshd" },
 	{ FAMILY_INET, "outside_to_host_api", "LAN to shim or DCGM exporter" },
 	{ FAMILY_INET, "outside_to_runner", "LAN to a host job's runner" },
@@ -44,7 +50,9 @@ bool skeleton_params_equal(const struct skeleton_params *a, const struct skeleto
 	       a->bridge_meta == b->bridge_meta && a->runner_port == b->runner_port &&
 	       a->mark_bystander == b->mark_bystander && a->mark_container == b->mark_container &&
 	       a->mark_host == b->mark_host && a->audit == b->audit &&
-	       a->audit_log == b->audit_log && a->guarded == b->guarded && a->fenced == b->fenced;
+	       a->audit_log == b->audit_log && a->guarded == b->guarded && a->fenced == b->fenced &&
+	       a->egress_bridge == b->egress_bridge && a->egress_host == b->egress_host &&
+	       a->metadata_bridge == b->metadata_bridge && a->metadata_host == b->metadata_host;
 }
 
 void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_skeleton)
@@ -56,6 +64,7 @@ void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_s
 	};
 	skeleton_inet_loopback(ret_skeleton);
 	skeleton_inet_bridges(ret_skeleton);
+	skeleton_inet_egress(ret_skeleton);
 	skeleton_inet_output(ret_skeleton);
 	skeleton_inet_input(ret_skeleton);
 	skeleton_bridge(ret_skeleton);

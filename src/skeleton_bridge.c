@@ -92,15 +92,17 @@ static void from_bridge(struct skeleton *skeleton)
 	     GOTO("refuse"));
 	RULE(chain, NULL, IN(SET_QUARANTINED6, F_IIFNAME, F_IP6_SADDR),
 	     COUNT("bridge_job_quarantined"), GOTO("refuse"));
+	egress_of_bridge(skeleton, chain);
 	/* accept */
 	RULE(chain, "on to the internet; forward decides about other jobs", ACCEPT);
 
 	chain = skeleton_chain(skeleton, FAMILY_INET, "from_bridge_to_host",
-			       "a job answers the host and says nothing else to it");
+			       "a job answers the host and asks its resolver and proxy");
 	if (audited(skeleton, GROUP_HOST))
 		/* tcp dport @host_apis counter name "outside_to_host_api" goto refuse */
 		RULE(chain, "audit: input takes who comes here for a bystander",
 		     IN(SET_HOST_APIS, F_TCP_DPORT), COUNT("outside_to_host_api"), GOTO("refuse"));
+	egress_to_host_service(chain);
 	/* tcp flags syn / syn,ack counter name "job_to_host" goto refuse */
 	RULE(chain, "a bare SYN is never a reply", BARE_SYN, COUNT("job_to_host"), GOTO("refuse"));
 	/* ct direction reply accept */
@@ -217,6 +219,7 @@ void skeleton_inet_bridges(struct skeleton *skeleton)
 	RULE(chain, NULL, IN(SET_BYSTANDERS4, F_IP_DADDR), RETURN);
 	/* ip6 daddr @bystanders6 return */
 	RULE(chain, NULL, IN(SET_BYSTANDERS6, F_IP6_DADDR), RETURN);
+	egress_answer_of_service(chain);
 	/* counter name "job_to_host" drop */
 	RULE(chain, NULL, COUNT("job_to_host"), DROP);
 

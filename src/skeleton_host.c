@@ -215,6 +215,7 @@ static void fence(struct skeleton *skeleton)
 	     COUNT("host_job_to_published"), GOTO("refuse_host_job"));
 	/* ct direction reply accept */
 	RULE(chain, NULL, REPLY, ACCEPT);
+	egress_of_host_job(skeleton, chain);
 	/* fib daddr type unicast accept */
 	RULE(chain, "LAN and internet; a broadcast may come in again by lo",
 	     EQ(F_FIB_DADDR_TYPE, 1), ACCEPT);
@@ -488,6 +489,7 @@ static void from_outside(struct skeleton *skeleton)
 	     NOT_IN(SET_SPARED_BRIDGES, F_IIFNAME), REPLY, JUMP("bridge_to_host_job"));
 	/* ct direction reply tcp flags & (syn | ack) != syn return */
 	RULE(chain, "a bare SYN and UDP may be a hole that a job made", REPLY, NO_BARE_SYN, RETURN);
+	egress_to_service_listener(chain);
 	/* meta l4proto . ip daddr . th dport @published4 counter name "outside_to_published"
 	 * goto refuse_known */
 	RULE(chain, NULL, IN(SET_PUBLISHED4, F_L4PROTO, F_IP_DADDR, F_TH_DPORT),

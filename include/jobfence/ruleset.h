@@ -175,6 +175,7 @@ enum field {
 	F_CGROUP_LEVEL6,
 	F_FIB_SADDR_TYPE,
 	F_FIB_DADDR_TYPE,
+	F_FIB_DADDR_OIF,
 	F_FIB_SADDR_IIF, /* fib saddr . iif oif: present or missing */
 	F_RT_NEXTHOP4,   /* rt ip nexthop: aborts the rule when the packet carries no route */
 	F_RT_NEXTHOP6,
@@ -272,6 +273,8 @@ struct skeleton_params {
 	bool bridge_meta;      /* the kernel has `meta ibrname` */
 	uint16_t runner_port;
 	uint32_t mark_bystander, mark_container, mark_host;
+	uint32_t egress_bridge, egress_host; /* enum egress */
+	bool metadata_bridge, metadata_host; /* true: open */
 	uint32_t audit; /* bits of enum rule_group: counted, logged and let through */
 	bool audit_log;
 	bool guarded, fenced; /* there are guarded listeners, fenced ports */

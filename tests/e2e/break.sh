@@ -12,6 +12,9 @@
 declare -A NOT_ALONE=(
 	['from_bridge spoofed']='forged sources'
 	['from_bridge to_job']='answers to what to_bridge has let through already'
+	['from_bridge job_to_denied']='by configuration: egress.sh'
+	['to_host_service job_to_denied']='by configuration: egress.sh'
+	['from_bridge_to_internal job_to_metadata']='needs a cloud: egress.sh'
 	['from_container host_job_forged']='raw packets'
 	['to_host_api loopback_forged']='raw packets'
 	['to_own_api loopback_forged']='raw packets'

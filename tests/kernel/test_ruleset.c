@@ -13,6 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "jobfence/config.h"
 #include "jobfence/mode.h"
 #include "jobfence/plan.h"
 #include "jobfence/render.h"
@@ -263,6 +264,20 @@ static void mode_3_equals_its_text(void **state)
 	test_twin(NETWORK_MODE_FORCED_BRIDGE, false);
 }
 
+/* Every choice of egress and metadata, for bridge and for host jobs. */
+static void egress_equals_its_text(void **state)
+{
+	for (uint32_t i = 0; i < 24; i++) {
+		struct skeleton_params p = params(NETWORK_MODE_HOST_WHEN_POSSIBLE);
+
+		p.egress_bridge = i % 3;
+		p.egress_host = i / 3 % 2 ? EGRESS_ANY : EGRESS_INTERNET;
+		p.metadata_bridge = i / 6 % 2;
+		p.metadata_host = i / 12 % 2;
+		test_twin_of(&p);
+	}
+}
+
 static void shared_parent_equals_its_text(void **state)
 {
 	test_twin(NETWORK_MODE_HOST_WHEN_POSSIBLE, true);
@@ -396,6 +411,7 @@ int main(void)
 		cmocka_unit_test(mode_1_equals_its_text),
 		cmocka_unit_test(mode_2_equals_its_text),
 		cmocka_unit_test(mode_3_equals_its_text),
+		cmocka_unit_test(egress_equals_its_text),
 		cmocka_unit_test(shared_parent_equals_its_text),
 		cmocka_unit_test(audit_equals_its_text),
 		cmocka_unit_test(audit_and_back),

@@ -233,7 +233,8 @@ static void services_are_exact_and_never_loopback(void **state)
 	};
 	const struct sock_addr proxies[] = { { addr("10.0.0.9"), 3128 },
 					     { addr("127.0.0.1"), 3128 },
-					     { addr("224.0.0.1"), 1 } };
+					     { addr("224.0.0.1"), 1 },
+					     { addr("172.17.0.1"), 10998 } };
 	struct fixture *f = *state;
 
 	f->model.resolvers = resolvers;
