@@ -98,17 +98,24 @@ static int fill_networks(struct host_egress *egress, const struct config *config
 	return 0;
 }
 
-/* Before its first instruction as well: it asks at once. */
-static bool counts(const struct container *c)
+/* A job's, or of one that is confined like a job; before its first instruction as well, since it
+ * asks at once. */
+static bool counts(const struct container *c, const struct config *config)
 {
-	return c->is_task && (container_is_live(c) || c->state == CONTAINER_CREATED);
+	struct verdict verdict;
+
+	if (c->dns_n == 0 || (!container_is_live(c) && c->state != CONTAINER_CREATED))
+		return false;
+	classify(c, NULL, config, &verdict);
+	return verdict.role == ROLE_JOB;
 }
 
 /*
  * What a job was given with --dns, which only its own shim chooses, and what the engine gives to
  * those without. Never what stands in a container's resolv.conf: the job can write that.
  */
-static void find_resolvers(struct host_egress *egress, const struct model *model)
+static void find_resolvers(struct host_egress *egress, const struct config *config,
+			   const struct model *model)
 {
 	const struct resolvers *engine = resolv_watch_get(egress->resolv);
 
@@ -117,7 +124,9 @@ static void find_resolvers(struct host_egress *egress, const struct model *model
 	for (size_t i = 0; i < model->containers_n; i++) {
 		const struct container *c = &model->containers[i];
 
-		for (size_t d = 0; counts(c) && d < c->dns_n; d++)
+		if (!counts(c, config))
+			continue;
+		for (size_t d = 0; d < c->dns_n; d++)
 			resolvers_add(&egress->resolvers, &c->dns[d]);
 	}
 }
@@ -128,7 +137,7 @@ static void fill_resolvers(struct host_egress *egress, const struct config *conf
 	egress->resolvers.n = 0;
 	switch (config->resolvers.source) {
 	case CONFIG_SOURCE_AUTO:
-		find_resolvers(egress, model);
+		find_resolvers(egress, config, model);
 		break;
 	case CONFIG_SOURCE_NONE:
 		break;
