@@ -300,6 +300,7 @@ systemd() {
 	check "reached the shim" 'open=1 of 1 first=0 *' "$out"
 	wait $!
 	jobfence_stop
+	JOBFENCE_WRAP=()
 	host_down
 }
 

@@ -3,10 +3,10 @@
 #
 # Any network a job can be put on, by a real engine, IPv4 and IPv6: user-defined bridges, bridges with a
 # name of their own, --internal ones, several at once, connected after the start; namespaces that are
-# joined; macvlan, which no bridge holds.
+# joined; macvlan, which no bridge holds; bridges of an engine inside a container.
 # Each forbidden flow is open before jobfence, closed with it, and counted.
 #
-# Usage: networks.sh [bridges|joined|unheld]…   all of them without
+# Usage: networks.sh [bridges|joined|unheld|nested]…   all of them without
 set -u
 # shellcheck source=tests/e2e/checks.sh
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
@@ -286,12 +286,97 @@ unheld_flows() {
 		"inet bridge_job_quarantined"
 }
 
-[ $# -gt 0 ] || set -- bridges joined unheld
+# --- Docker in Docker ------------------------------------------------------------------------------
+
+# nest PID BRIDGE NET: what an engine inside makes, by hand: a bridge in the network namespace of PID, a
+# "container" behind it at NET.2 (its pid in NESTED), masquerading, its port 80 published as 8088.
+nest() {
+	local pid=$1 bridge=$2 net=$3
+
+	host_background "$HOST_CG/peers" "$HOST_DIR/nested.log" unshare -n sleep infinity
+	NESTED=$HOST_SPAWNED
+	disown "$NESTED"
+	host_wait 3000 host_is_apart "$NESTED"
+	nsenter -t "$pid" -n ip -batch - <<-END || return 1
+		link add $bridge type bridge
+		addr add $net.1/24 dev $bridge
+		link set $bridge up
+		link add veth-nest master $bridge type veth peer name eth0 netns $NESTED
+		link set veth-nest up
+	END
+	nsenter -t "$NESTED" -n ip -batch - <<-END || return 1
+		link set lo up
+		addr add $net.2/24 dev eth0
+		link set eth0 up
+		route add default via $net.1
+	END
+	nsenter -t "$pid" -n nft -f - <<-END || return 1
+		table ip nested {
+			chain post {
+				type nat hook postrouting priority 100
+				ip saddr $net.0/24 oifname != "$bridge" masquerade
+			}
+			chain pre {
+				type nat hook prerouting priority -100
+				tcp dport 8088 dnat to $net.2:80
+			}
+		}
+	END
+	nsenter -t "$pid" -n sysctl -qw net.ipv4.ip_forward=1 2>/dev/null
+	nsenter -t "$NESTED" -n "$HOST_BIN/serve" -b tcp:0.0.0.0:80=nested
+}
+
+# nested_dial WHAT WANTED ARGUMENTS…: from the container inside
+nested_dial() {
+	local what=$1 want=$2
+
+	shift 2
+	check "$what" "$want" "$(nsenter -t "$NESTED" -n "$HOST_BIN/dial" --timeout 1500 "$@" 2>&1)"
+}
+
+nested() {
+	host_up nested && shim_start && job_start host router whole --cap-add NET_ADMIN &&
+		job_start bridge own part --cap-add NET_ADMIN && job_start bridge tenant || broken "containers"
+	open_wide
+
+	section "on the host's network (G16)"
+	nest "$HOST_PID" br-0123456789ab 10.99.0 || broken "nest"
+	check_flow "LAN → its published port, before" 'open:nested' lan "$HOST_LAN4" 8088
+	nested_dial "→ a job's runner, before" 'open:tenant:runner' "$(container_ip4 tenant)" 10999
+	jobfence_up || broken "jobfence"
+	host_wait 3000 spared
+	check_flow "LAN → its published port" 'open:nested' lan "$HOST_LAN4" 8088
+	nested_dial "→ internet" 'open:inet' "$INET4" 443
+	nested_dial "→ LAN" 'open:lan' "$LAN4" 8080
+	nested_dial "→ host" 'open:sshd' 10.99.0.1 22
+	nested_dial "→ a job's runner" "$CLOSED" "$(container_ip4 tenant)" 10999
+	check "status calls its maker not held" '*NOT HELD*added capabilities*' "$(row_of router-)"
+	container_rm router
+	host_wait 3000 guarded_again
+	nested_dial "→ host, when nobody is there who could have made it" "$CLOSED" 10.99.0.1 22
+
+	section "in a job's own namespace"
+	kill "$NESTED"
+	nest "$(container_pid own)" docker0 10.98.0 || broken "nest"
+	nested_dial "→ internet" 'open:inet' "$INET4" 443
+	nested_dial "→ host" "$CLOSED" "$HOST_GW4" 22
+	nested_dial "→ a neighbour" "$CLOSED" "$(container_ip4 tenant)" 10999
+	check_flow "host → its published port" 'open:nested' host "$(container_ip4 own)" 8088
+	check_flow "neighbour → its published port" "$CLOSED" tenant "$(container_ip4 own)" 8088
+	jobfence_stop
+	host_down
+}
+
+spared() { host_exec nft list set inet jobfence spared_bridges | grep -q br-0123456789ab; }
+guarded_again() { ! spared; }
+
+[ $# -gt 0 ] || set -- bridges joined unheld nested
 for part; do
 	case $part in
 	bridges) bridges ;;
 	joined) joined ;;
 	unheld) unheld ;;
+	nested) nested ;;
 	*) broken "there is no part '$part'" ;;
 	esac
 done

@@ -120,6 +120,37 @@ static void network_without_a_bridge_is_not_held(void **state)
 	assert_true(f->verdicts[0].unconfinable);
 }
 
+/* Docker in a container with the host's network makes bridges that the engine knows nothing of. */
+static void bridges_of_a_nested_engine_are_spared(void **state)
+{
+	struct fixture *f = *state;
+
+	strcpy(f->links[3].name, "br-fedcba987654");
+	build(f);
+	assert_set(f, SET_SPARED_BRIDGES, "");
+	assert_set(f, SET_FOREIGN_PORTS, "");
+	host(f, 0);
+	build(f);
+	assert_set(f, SET_SPARED_BRIDGES, "");
+	f->containers[0].hazards = HAZARD_PRIVILEGED;
+	build(f);
+	assert_set(f, SET_SPARED_BRIDGES, "\"br-fedcba987654\"");
+	assert_set(f, SET_FOREIGN_PORTS, "\"eth0\"");
+	assert_set(f, SET_GUARDED_BRIDGES, "\"br-0123456789ab\", \"docker0\"");
+	/* the engine knows it, or has not told all, or what could have made it is gone */
+	strcpy(f->networks[1].bridge, "br-fedcba987654");
+	build(f);
+	assert_set(f, SET_SPARED_BRIDGES, "\"br-0123456789ab\"");
+	strcpy(f->networks[1].bridge, "br-0123456789ab");
+	f->model.in_sync = false;
+	build(f);
+	assert_set(f, SET_SPARED_BRIDGES, "");
+	f->model.in_sync = true;
+	f->containers[0].state = CONTAINER_EXITED;
+	build(f);
+	assert_set(f, SET_SPARED_BRIDGES, "");
+}
+
 /* Where it is nobody has told yet: its bridge addresses are a job's, not a quarantined one's. */
 static void job_of_unknown_place_is_isolated_on_bridges(void **state)
 {
@@ -171,6 +202,7 @@ int main(void)
 		TEST(a_cgroup_elsewhere_is_held_by_its_id),
 		TEST(unconfinable_is_quarantined_where_asked),
 		TEST(network_without_a_bridge_is_not_held),
+		TEST(bridges_of_a_nested_engine_are_spared),
 		TEST(job_of_unknown_place_is_isolated_on_bridges),
 		TEST(bystander_beside_a_job_is_told_so),
 	};
