@@ -17,7 +17,7 @@
 #define JSON_ENDPOINTS_MAX 64
 #define JSON_PORTS_MAX 256
 #define JSON_DNS_MAX 32
-#define JSON_TEXT_MAX 4095 /* of a path, name or label that is kept */
+#define JSON_TEXT_MAX 4095   /* of a path, name or label that is kept */
 #define JSON_LABELS_MAX 4096 /* bytes of all labels that are kept of one container */
 
 enum json_field_kind {
