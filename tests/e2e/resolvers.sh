@@ -3,7 +3,8 @@
 #
 # Which resolvers, proxies and networks jobfence finds on a host, and that it follows them while it runs: the
 # host's resolv.conf, systemd-resolved's stub, daemon.json, --dns of a job. What a job writes into its own
-# resolv.conf is nothing to it.
+# resolv.conf is nothing to it. The same with packets: a resolver on the LAN is open on port 53, by UDP and
+# TCP, IPv4 and IPv6, while it is one, and no longer.
 #
 # Usage: resolvers.sh [--quick]
 set -u
@@ -34,6 +35,14 @@ engine_dns() {
 	engine_stop && engine_start
 }
 
+# The resolver on the LAN, as alpha sees it: flows WHAT WANTED
+flows() {
+	check_flow "$1, udp 53" "$2" alpha --udp "$LAN4" 53
+	check_flow "$1, tcp 53" "$2" alpha "$LAN4" 53
+	check_flow "$1, IPv6 udp 53" "$2" alpha --udp "$LAN6" 53
+	check_flow "$1, IPv6 tcp 53" "$2" alpha "$LAN6" 53
+}
+
 host_up resolvers || broken "the host"
 shim_start 127.0.0.1 || broken "the shim"
 SHIM_ENV=/etc/shim.env
@@ -41,6 +50,12 @@ host_exec sh -c "printf 'http_proxy=http://someone:hunter2@$LAN4:3128\nhttps_pro
 HTTPS_PROXY=http://someone:hunter2@proxy.example:3128\n' >$SHIM_ENV"
 jobfence_config "[environment]
 shim_env = $SHIM_ENV"
+lan_exec serve -b udp:0.0.0.0:53=dns 'udp:[::]:53=dns' tcp:0.0.0.0:53=dns 'tcp:[::]:53=dns' || broken "the LAN"
+job_start bridge alpha || broken "alpha"
+
+section "Before jobfence"
+flows "alpha to the LAN" open:dns
+
 jobfence_up DSTACK_SERVER_JOB_NETWORK_MODE=2 || broken "jobfence"
 
 section "What the host says"
@@ -75,20 +90,39 @@ write_host_file 127.0.0.1
 check "loopback opens nothing" "" "$(egress resolvers)"
 write_host_file "$INET4"
 
+section "Packets"
+flows "a LAN address that is no resolver" "$CLOSED"
+check_flow "the internet's" open:inet alpha --udp "$INET4" 53
+write_host_file "$LAN4" "$LAN6"
+host_wait 2000 open_to alpha --udp "$LAN6" 53
+flows "the host's file names it" open:dns
+check_flow "another port of it" "$CLOSED" alpha "$LAN4" 8080
+check_flow "another port of it, IPv6 udp" "$CLOSED" alpha --udp "$LAN6" 8080
+write_host_file "$INET4"
+sleep 0.5
+flows "and no longer" "$CLOSED"
+
 section "Jobs"
-job_start bridge alpha || broken "alpha"
 check "docker gave alpha the host's" "nameserver $INET4" "$(job_exec alpha grep nameserver /etc/resolv.conf)"
-job_start bridge beta part --dns 10.77.0.2 || broken "beta"
-check "--dns of a job" "$INET4 10.77.0.2" "$(egress resolvers)"
+job_start bridge beta part --dns 10.77.0.7 || broken "beta"
+check "--dns of a job" "$INET4 10.77.0.7" "$(egress resolvers)"
 bystander_start delta --dns 10.77.0.3 || broken "delta"
-check "--dns of a bystander is its own affair" "$INET4 10.77.0.2" "$(egress resolvers)"
+check "--dns of a bystander is its own affair" "$INET4 10.77.0.7" "$(egress resolvers)"
 cp "$HOST_DIR/jobfence.conf" "$HOST_DIR/before.conf"
 printf '[confine]\nnames = delta\n' >>"$HOST_DIR/jobfence.conf"
-check "unless it is confined like a job" "$INET4 10.77.0.2 10.77.0.3" "$(egress resolvers)"
+check "unless it is confined like a job" "$INET4*10.77.0.3*" "$(egress resolvers)"
 mv "$HOST_DIR/before.conf" "$HOST_DIR/jobfence.conf"
-job_exec alpha sh -c 'echo nameserver 10.77.0.4 >/etc/resolv.conf'
-check "alpha wrote its own" "nameserver 10.77.0.4" "$(job_exec alpha cat /etc/resolv.conf)"
-check "which opens nothing" "$INET4 10.77.0.2" "$(egress resolvers)"
+job_exec alpha sh -c "printf 'nameserver $LAN4\nnameserver $LAN6\n' >/etc/resolv.conf"
+check "alpha wrote its own" "nameserver $LAN4 nameserver $LAN6" \
+	"$(job_exec alpha cat /etc/resolv.conf | paste -sd' ')"
+check "which opens nothing" "$INET4 10.77.0.7" "$(egress resolvers)"
+flows "alpha's own file opens nothing" "$CLOSED"
+job_start bridge gamma part --dns "$LAN4" --dns "$LAN6" || broken "gamma"
+host_wait 2000 open_to alpha --udp "$LAN6" 53
+flows "--dns of another job opens it" open:dns
+container_rm gamma
+sleep 0.5
+flows "until that is gone" "$CLOSED"
 container_rm beta
 check "beta is gone" "$INET4" "$(egress resolvers)"
 
