@@ -32,12 +32,15 @@ int command_load_config(const struct options *options, struct config *ret_config
 	return r == -EINVAL ? EXIT_CONFIG : EXIT_FAILURE;
 }
 
-static bool probe_bridge_meta(struct observer *observer)
+/* What cannot be asked for is taken to be there. */
+static void probe(struct observer *observer, struct host_options *options)
 {
-	int r = observer->nft ? nft_probe_bridge_meta(observer->nft) : -EPERM;
+	int meta = observer->nft ? nft_probe_bridge_meta(observer->nft) : -EPERM;
+	int egress = observer->nft ? nft_probe_egress(observer->nft) : -EPERM;
 
-	observer->probed = r >= 0;
-	return r != 0;
+	observer->probed = meta >= 0 && egress >= 0;
+	options->bridge_meta = meta != 0;
+	options->egress = egress != 0;
 }
 
 int observer_init(struct observer *observer, const struct config *config, bool no_engine,
@@ -48,7 +51,7 @@ int observer_init(struct observer *observer, const struct config *config, bool n
 
 	*observer = (struct observer){ .config = config };
 	(void)nft_open(&observer->nft, &observer->nft_trouble);
-	options.bridge_meta = probe_bridge_meta(observer);
+	probe(observer, &options);
 	r = sd_event_new(&observer->event);
 	if (r < 0)
 		return diag_set(diag, r, "cannot make an event loop: %s", strerror(-r));

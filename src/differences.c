@@ -85,7 +85,9 @@ static bool has_remade_set(const struct ops *ops)
 
 static const char *op_family(const struct op *op)
 {
-	return op->family == FAMILY_INET ? "inet" : "bridge";
+	return op->family == FAMILY_INET     ? "inet"
+	       : op->family == FAMILY_BRIDGE ? "bridge"
+					     : "netdev";
 }
 
 static void tell_object(struct teller *teller, const char *how, const char *what,
@@ -134,6 +136,13 @@ static void tell_elem(struct teller *teller, const char *how, const struct op *o
 {
 	char key[400], safe[400], comment[ELEM_COMMENT_MAX + 1], mark[24] = "";
 
+	if (set_spec(op->set)->chains) {
+		snprintf(key, sizeof(key), "%.*s", IFNAMSIZ, (const char *)op->elem->key);
+		snprintf(teller->text, sizeof(teller->text),
+			 "%s: chain " EGRESS_PORT_PREFIX "%s of table %s " TABLE_NAME, how,
+			 text_safe(key, safe, sizeof(safe)), op_family(op));
+		return;
+	}
 	if (elem_text(op->set, op->elem, key, sizeof(key), teller->cgroup_path, teller->data) < 0)
 		snprintf(key, sizeof(key), "?");
 	/* the quotes of names go as well: this is a sentence, not nft text */

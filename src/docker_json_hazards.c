@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "docker_json-internal.h"
 #include "jobfence/cleanup.h"
@@ -219,6 +220,23 @@ static int note_texts(const json_t *list, enum text_list kind, struct hazard_not
 	return 0;
 }
 
+static bool names_capability(const json_t *list, const char *name)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		const char *text = json_string_value(item) ?: "";
+
+		if (strncasecmp(text, "CAP_", 4) == 0)
+			text += 4;
+		if (strcasecmp(text, name) == 0 || strcasecmp(text, "ALL") == 0)
+			return true;
+	}
+	return false;
+}
+
 static int note_lists(const json_t *mounts, const json_t *devices, const char *name,
 		      struct hazard_notes *notes, struct diag *diag)
 {
@@ -244,7 +262,7 @@ static int note_lists(const json_t *mounts, const json_t *devices, const char *n
 int docker_json_hazards(const json_t *mounts, const json_t *host_config,
 			struct container *container, struct diag *diag)
 {
-	json_t *devices = NULL, *capabilities = NULL, *security = NULL, *rules = NULL;
+	json_t *devices = NULL, *capabilities = NULL, *dropped = NULL, *security = NULL, *rules = NULL;
 	const char *pid = "", *ipc = "", *cgroupns = "", *userns = "";
 	struct hazard_notes notes = { 0 };
 	json_t *masked = NULL;
@@ -252,6 +270,7 @@ int docker_json_hazards(const json_t *mounts, const json_t *host_config,
 	const struct json_field fields[] = {
 		BOOLEAN_FIELD("Privileged", OPTIONAL, &privileged),
 		ARRAY_FIELD("CapAdd", OPTIONAL, &capabilities),
+		ARRAY_FIELD("CapDrop", OPTIONAL, &dropped),
 		ARRAY_FIELD("SecurityOpt", OPTIONAL, &security),
 		ARRAY_FIELD("Devices", OPTIONAL, &devices),
 		ARRAY_FIELD("DeviceCgroupRules", OPTIONAL, &rules),
@@ -286,5 +305,7 @@ int docker_json_hazards(const json_t *mounts, const json_t *host_config,
 	if (r)
 		return diag_set(diag, r, "container: out of memory");
 	container->hazards |= notes.bits;
+	container->no_net_raw = !privileged && names_capability(dropped, "NET_RAW") &&
+				!names_capability(capabilities, "NET_RAW");
 	return 0;
 }

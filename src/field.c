@@ -13,6 +13,8 @@ static const struct field_spec fields[F_MAX] = {
 	[F_IIFKIND] = { "meta iifkind", FROM_META, NFT_META_IIFKIND, 0, IFNAMSIZ, 0, false },
 	[F_OIFKIND] = { "meta oifkind", FROM_META, NFT_META_OIFKIND, 0, IFNAMSIZ, 0, false },
 	[F_IBRNAME] = { "meta ibrname", FROM_META, NFT_META_BRI_IIFNAME, 0, IFNAMSIZ, 0, false },
+	[F_RTCLASSID] = { "meta rtclassid", FROM_META, NFT_META_RTCLASSID, 0, 4, 0, false },
+	[F_PROTOCOL] = { "meta protocol", FROM_META, NFT_META_PROTOCOL, 0, 2, 0, true },
 	[F_MARK] = { "meta mark", FROM_META, NFT_META_MARK, 0, 4, 0, false },
 	[F_L4PROTO] = { "meta l4proto", FROM_META, NFT_META_L4PROTO, 0, 1, 0, false },
 	[F_CT_DIRECTION] = { "ct direction", FROM_CT, NFT_CT_DIRECTION, 0, 1, 0, false },
@@ -49,6 +51,7 @@ static const struct field_spec fields[F_MAX] = {
 	[F_TH_DPORT] = { "th dport", FROM_TRANSPORT, 0, 2, 2, 0, true },
 	[F_ETHER_SADDR] = { "ether saddr", FROM_LINK, 0, 6, 6, 0, true },
 	[F_ETHER_TYPE] = { "ether type", FROM_LINK, 0, 12, 2, 0, true },
+	[F_LL_TYPE] = { "@ll,96,16", FROM_LINK, 0, 12, 2, 0, true },
 	[F_ARP_SADDR_ETHER] = { "arp saddr ether", FROM_NETWORK, 0, 8, 6, 0, true },
 	[F_ARP_SADDR_IP] = { "arp saddr ip", FROM_NETWORK, 0, 14, 4, 0, true },
 };

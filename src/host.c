@@ -278,7 +278,11 @@ static int fill_containers(struct host *host, struct model *model)
 
 int host_get_model(struct host *host, struct model *ret_model)
 {
-	struct model model = { .bridge_meta = host->options.bridge_meta, .engine_level = 2 };
+	struct model model = {
+		.bridge_meta = host->options.bridge_meta,
+		.egress = host->options.egress,
+		.engine_level = 2,
+	};
 	struct engine_view engine = { 0 };
 	int r;
 

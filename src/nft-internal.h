@@ -24,7 +24,7 @@ DEFINE_CLEANUP(struct nftnl_table *, nftnl_table_free)
 DEFINE_CLEANUP(struct nftnl_obj *, nftnl_obj_free)
 DEFINE_CLEANUP(struct nftnl_set_elem *, nftnl_set_elem_free)
 
-/* NFPROTO_INET or NFPROTO_BRIDGE. */
+/* NFPROTO_INET, NFPROTO_BRIDGE or NFPROTO_NETDEV. */
 uint32_t family_number(enum family family);
 const char *family_name(enum family family);
 
@@ -34,6 +34,16 @@ int nft_rule_build(const struct chain *chain, const struct rule *rule,
 		   struct nftnl_rule **ret_rule);
 /* Text of a rule's expressions and comment. Returns 0 or -ENOMEM. */
 int nft_rule_text(struct nftnl_rule *rule, char **ret_text);
+
+/* The one rule of a port's egress chain, without the chain's name. */
+extern const struct chain nft_port_chain;
+extern const struct rule nft_port_rule;
+
+/* Turns the chains of ports that were read into elements of SET_EGRESS_PORTS; one that is not as it
+ * should be becomes something unexpected. Returns 0 or -ENOMEM. */
+int nft_read_ports(struct live *live, const struct skeleton *skeleton);
+void live_chain_done(struct live_chain *chain);
+int live_add_extra(struct live *live, enum live_kind kind, enum family family, const char *name);
 
 /* The set's description as nft 1.0.6 would write it. Returns 0 or -ENOMEM. */
 int nft_set_build(enum set_id id, const char *name, struct nftnl_set **ret_set);
@@ -55,5 +65,8 @@ void batch_done(struct batch *batch);
 void *batch_reserve(struct batch *batch);
 /* Appends what is needed for ops[i…]; returns how many ops it took (elements of one set go
  * together), or -ENOMEM. */
+/* Of a port's egress chain (nft_ports.c): up to three messages. */
+int batch_add_port(struct batch *batch, const struct skeleton *skeleton, const struct op *op);
+#define OP_MESSAGES_MAX 3
 ssize_t batch_add_ops(struct batch *batch, const struct skeleton *skeleton, const struct op *ops,
 		      size_t n);

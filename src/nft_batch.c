@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A transaction as a buffer of netlink messages. Only puts bytes together; nft_commit.c sends
- * them. Every step of the plan becomes one message, elements of one set share messages.
+ * them. Every step of the plan becomes one message (a port's chain three), elements of
+ * one set share messages.
  */
 #include "nft-internal.h"
 
@@ -292,7 +293,10 @@ ssize_t batch_add_ops(struct batch *batch, const struct skeleton *skeleton, cons
 		break;
 	case OP_ADD_ELEM:
 	case OP_DEL_ELEM:
-		return add_elems(batch, ops, n);
+		if (!set_spec(ops->set)->chains)
+			return add_elems(batch, ops, n);
+		r = batch_add_port(batch, skeleton, ops);
+		break;
 	case OP_COMMIT:
 		break;
 	}

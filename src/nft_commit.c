@@ -143,11 +143,13 @@ static int fill(struct batch *batch, const struct skeleton *skeleton, const stru
 	int r = batch_mark(batch, NFNL_MSG_BATCH_BEGIN);
 
 	for (size_t i = 0; r >= 0 && i < ops->n;) {
+		uint32_t seq = batch->seq;
 		ssize_t taken = batch_add_ops(batch, skeleton, &ops->op[i], ops->n - i);
 
 		if (taken < 0)
 			return (int)taken;
-		first_op[messages++] = i;
+		for (; seq != batch->seq; seq++)
+			first_op[messages++] = i;
 		i += (size_t)taken;
 	}
 	*ret_messages = messages;
@@ -179,7 +181,7 @@ static int commit(struct nft *nft, const struct skeleton *skeleton, const struct
 
 	if (ops->n == 0)
 		return 0;
-	first_op = reallocarray(NULL, ops->n, sizeof(*first_op));
+	first_op = reallocarray(NULL, ops->n * OP_MESSAGES_MAX, sizeof(*first_op));
 	if (!first_op)
 		return -ENOMEM;
 	r = fill(&batch, skeleton, ops, first_op, &messages);
@@ -220,26 +222,14 @@ int nft_commit(struct nft *nft, const struct skeleton *skeleton, const struct op
 	return r;
 }
 
-/* A batch without its end message is checked and thrown away by the kernel. */
-int nft_probe_bridge_meta(struct nft *nft)
+/* A batch without its end message is checked and thrown away by the kernel. Returns 1, 0 or -errno. */
+static int probe(struct nft *nft, const struct op *steps, size_t n)
 {
-	static const struct chain chain = { .family = FAMILY_BRIDGE, .name = "probe" };
-	static const struct rule rule = {
-		.stmts = { { .kind = STMT_CMP_NAME,
-			     .fields = { F_IBRNAME },
-			     .fields_n = 1,
-			     .name = "docker0" } },
-	};
-	const struct op steps[] = {
-		{ .kind = OP_ADD_TABLE, .family = FAMILY_BRIDGE },
-		{ .kind = OP_ADD_CHAIN, .family = FAMILY_BRIDGE, .name = "probe", .chain = &chain },
-		{ .kind = OP_ADD_RULE, .family = FAMILY_BRIDGE, .chain = &chain, .rule = &rule },
-	};
 	_cleanup_free_ struct skeleton *skeleton = calloc(1, sizeof(*skeleton));
 	_cleanup_(batch_done) struct batch batch = { .first_seq = nft->seq, .seq = nft->seq };
 	int r = skeleton ? batch_mark(&batch, NFNL_MSG_BATCH_BEGIN) : -ENOMEM;
 
-	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(steps); i++)
+	for (size_t i = 0; r >= 0 && i < n; i++)
 		r = (int)batch_add_ops(&batch, skeleton, &steps[i], 1);
 	if (r < 0)
 		return r;
@@ -255,4 +245,39 @@ int nft_probe_bridge_meta(struct nft *nft)
 	if (answers.error == 0)
 		return 1;
 	return answers.error == -EPERM ? -EPERM : 0;
+}
+
+int nft_probe_bridge_meta(struct nft *nft)
+{
+	static const struct chain chain = { .family = FAMILY_BRIDGE, .name = "probe" };
+	static const struct rule rule = {
+		.stmts = { { .kind = STMT_CMP_NAME,
+			     .fields = { F_IBRNAME },
+			     .fields_n = 1,
+			     .name = "docker0" } },
+	};
+	const struct op steps[] = {
+		{ .kind = OP_ADD_TABLE, .family = FAMILY_BRIDGE },
+		{ .kind = OP_ADD_CHAIN, .family = FAMILY_BRIDGE, .name = "probe", .chain = &chain },
+		{ .kind = OP_ADD_RULE, .family = FAMILY_BRIDGE, .chain = &chain, .rule = &rule },
+	};
+
+	return probe(nft, steps, ARRAY_SIZE(steps));
+}
+
+int nft_probe_egress(struct nft *nft)
+{
+	static const struct chain chain = { .family = FAMILY_NETDEV, .name = EGRESS_CHAIN };
+	static const struct rule rule = {
+		.stmts = { { .kind = STMT_CMP, .fields = { F_RTCLASSID }, .fields_n = 1 } },
+	};
+	static const struct elem lo = { .key = "lo" };
+	const struct op steps[] = {
+		{ .kind = OP_ADD_TABLE, .family = FAMILY_NETDEV },
+		{ .kind = OP_ADD_CHAIN, .family = FAMILY_NETDEV, .name = EGRESS_CHAIN, .chain = &chain },
+		{ .kind = OP_ADD_RULE, .family = FAMILY_NETDEV, .chain = &chain, .rule = &rule },
+		{ .kind = OP_ADD_ELEM, .family = FAMILY_NETDEV, .set = SET_EGRESS_PORTS, .elem = &lo },
+	};
+
+	return probe(nft, steps, ARRAY_SIZE(steps));
 }

@@ -11,12 +11,14 @@
 
 uint32_t family_number(enum family family)
 {
-	return family == FAMILY_INET ? NFPROTO_INET : NFPROTO_BRIDGE;
+	return family == FAMILY_INET     ? NFPROTO_INET
+	       : family == FAMILY_BRIDGE ? NFPROTO_BRIDGE
+					 : NFPROTO_NETDEV;
 }
 
 const char *family_name(enum family family)
 {
-	return family == FAMILY_INET ? "inet" : "bridge";
+	return family == FAMILY_INET ? "inet" : family == FAMILY_BRIDGE ? "bridge" : "netdev";
 }
 
 int live_new(struct live **ret_live)
@@ -33,16 +35,21 @@ int live_new(struct live **ret_live)
 	return 0;
 }
 
+void live_chain_done(struct live_chain *chain)
+{
+	for (size_t i = 0; i < chain->rules_n; i++)
+		free(chain->rules[i]);
+	free(chain->rules);
+	free(chain->name);
+	free(chain->device);
+}
+
 struct live *live_free(struct live *live)
 {
 	if (!live)
 		return NULL;
-	for (size_t i = 0; i < live->chains_n; i++) {
-		for (size_t j = 0; j < live->chains[i].rules_n; j++)
-			free(live->chains[i].rules[j]);
-		free(live->chains[i].rules);
-		free(live->chains[i].name);
-	}
+	for (size_t i = 0; i < live->chains_n; i++)
+		live_chain_done(&live->chains[i]);
 	free(live->chains);
 	for (size_t i = 0; i < live->extra_n; i++)
 		free(live->extra[i].name);
@@ -78,6 +85,11 @@ static void elem_op_text(const struct op *op, const char *verb, char *buffer, si
 {
 	char key[400];
 
+	if (set_spec(op->set)->chains) {
+		snprintf(buffer, size, "%s chain %s " EGRESS_PORT_PREFIX "%.*s", verb,
+			 family_name(op->family), IFNAMSIZ, (const char *)op->elem->key);
+		return;
+	}
 	if (elem_text(op->set, op->elem, key, sizeof(key), NULL, NULL) < 0)
 		snprintf(key, sizeof(key), "?");
 	snprintf(buffer, size, "%s element %s of set %s %s%s%s%s", verb, key,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Dumps our two tables as plain data. Set elements are dumped without any mark of an interrupted
+ * Dumps our tables as plain data. Set elements are dumped without any mark of an interrupted
  * dump, so the generation is read before and after and everything is read again when it moved.
  * Unknown attributes of newer kernels are passed over; unknown objects in our tables are reported.
  */
@@ -109,7 +109,7 @@ static int callback_failed(void)
 	return MNL_CB_ERROR;
 }
 
-static int add_extra(struct live *live, enum live_kind kind, enum family family, const char *name)
+int live_add_extra(struct live *live, enum live_kind kind, enum family family, const char *name)
 {
 	struct live_object *grown =
 		reallocarray(live->extra, live->extra_n + 1, sizeof(*live->extra));
@@ -186,9 +186,17 @@ static int on_chain(const struct nlmsghdr *nlh, void *data)
 			NF_ACCEPT &&strcmp(nftnl_chain_get_str(chain, NFTNL_CHAIN_TYPE), "filte"
 											 "r") == 0;
 	}
+	if (new->base && reader->family == FAMILY_NETDEV &&
+	    nftnl_chain_is_set(chain, NFTNL_CHAIN_DEV)) {
+		new->device = strdup(nftnl_chain_get_str(chain, NFTNL_CHAIN_DEV));
+		if (!new->device)
+			return callback_failed();
+	}
 	new->name = strdup(nftnl_chain_get_str(chain, NFTNL_CHAIN_NAME));
-	if (!new->name)
+	if (!new->name) {
+		free(new->device);
 		return callback_failed();
+	}
 	live->chains_n++;
 	return MNL_CB_OK;
 }
@@ -269,7 +277,8 @@ static int on_set(const struct nlmsghdr *nlh, void *data)
 	for (size_t i = 0; i < SET_MAX; i++) {
 		const struct set_spec *spec = set_spec((enum set_id)i);
 
-		if (spec->family != reader->family || strcmp(spec->name, name) != 0)
+		if (spec->family != reader->family || spec->chains ||
+		    strcmp(spec->name, name) != 0)
 			continue;
 		reader->live->set_present[i] = true;
 		reader->live->set_differs[i] =
@@ -279,7 +288,7 @@ static int on_set(const struct nlmsghdr *nlh, void *data)
 	/* Anonymous sets go with their rule. */
 	if (nftnl_set_get_u32(set, NFTNL_SET_FLAGS) & NFT_SET_ANONYMOUS)
 		return MNL_CB_OK;
-	return add_extra(reader->live, LIVE_SET, reader->family, name) < 0 ? callback_failed()
+	return live_add_extra(reader->live, LIVE_SET, reader->family, name) < 0 ? callback_failed()
 									   : MNL_CB_OK;
 }
 
@@ -431,7 +440,7 @@ static int on_object(const struct nlmsghdr *nlh, void *data)
 		};
 		return MNL_CB_OK;
 	}
-	return add_extra(reader->live, LIVE_COUNTER, reader->family, name) < 0 ? callback_failed()
+	return live_add_extra(reader->live, LIVE_COUNTER, reader->family, name) < 0 ? callback_failed()
 									       : MNL_CB_OK;
 }
 
@@ -446,7 +455,7 @@ static int on_flowtable(const struct nlmsghdr *nlh, void *data)
 	if (nftnl_flowtable_nlmsg_parse(nlh, flowtable) < 0 ||
 	    strcmp(nftnl_flowtable_get_str(flowtable, NFTNL_FLOWTABLE_TABLE), TABLE_NAME) != 0)
 		return MNL_CB_OK;
-	return add_extra(reader->live, LIVE_FLOWTABLE, reader->family,
+	return live_add_extra(reader->live, LIVE_FLOWTABLE, reader->family,
 			 nftnl_flowtable_get_str(flowtable, NFTNL_FLOWTABLE_NAME)) < 0
 		       ? callback_failed()
 		       : MNL_CB_OK;
@@ -539,8 +548,11 @@ static int read_once(struct nft *nft, const struct skeleton *skeleton, struct li
 	r = read_generation(nft, &before);
 	for (size_t family = 0; r >= 0 && family < FAMILY_MAX; family++) {
 		reader.family = (enum family)family;
-		r = read_family(nft, &reader, diag);
+		if (skeleton_has_family(skeleton, reader.family))
+			r = read_family(nft, &reader, diag);
 	}
+	if (r >= 0)
+		r = nft_read_ports(live, skeleton);
 	if (r >= 0)
 		r = read_generation(nft, &after);
 	if (r < 0)

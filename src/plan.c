@@ -147,6 +147,7 @@ static enum op_kind delete_kind(enum live_kind kind)
 {
 	switch (kind) {
 	case LIVE_CHAIN:
+	case LIVE_GONE_PORT:
 		return OP_DEL_CHAIN;
 	case LIVE_SET:
 		return OP_DEL_SET;
@@ -178,10 +179,16 @@ static int plan_delete(struct planner *p)
 						.family = set_spec((enum set_id)i)->family,
 						.name = set_spec((enum set_id)i)->name });
 	for (size_t i = 0; r >= 0 && i < p->live->extra_n; i++)
-		r = add(p, (struct op){ .kind = delete_kind(p->live->extra[i].kind),
+		if (p->live->extra[i].kind != LIVE_GONE_PORT)
+			r = add(p, (struct op){ .kind = delete_kind(p->live->extra[i].kind),
 					.family = p->live->extra[i].family,
 					.name = p->live->extra[i].name });
 	return r;
+}
+
+static bool has_set(const struct planner *p, enum set_id set)
+{
+	return !set_spec(set)->chains && skeleton_has_family(p->skeleton, set_spec(set)->family);
 }
 
 static int plan_objects(struct planner *p)
@@ -189,12 +196,13 @@ static int plan_objects(struct planner *p)
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < p->skeleton->counters_n; i++)
-		if (i >= p->live->counters_n || !p->live->counters[i].present)
+		if (skeleton_has_family(p->skeleton, p->skeleton->counters[i].family) &&
+		    (i >= p->live->counters_n || !p->live->counters[i].present))
 			r = add(p, (struct op){ .kind = OP_ADD_COUNTER,
 						.family = p->skeleton->counters[i].family,
 						.name = p->skeleton->counters[i].name });
 	for (size_t i = 0; r >= 0 && i < SET_MAX; i++)
-		if (!p->live->set_present[i] || p->remade[i])
+		if (has_set(p, (enum set_id)i) && (!p->live->set_present[i] || p->remade[i]))
 			r = add(p, (struct op){ .kind = OP_ADD_SET,
 						.set = (enum set_id)i,
 						.family = set_spec((enum set_id)i)->family,
@@ -362,7 +370,7 @@ int plan_make(const struct skeleton *skeleton, const struct ruleset *desired,
 	if (r >= 0)
 		r = plan_copies(&p);
 	for (size_t family = 0; r >= 0 && family < FAMILY_MAX; family++)
-		if (!live->table[family])
+		if (!live->table[family] && skeleton_has_family(skeleton, (enum family)family))
 			r = add(&p,
 				(struct op){ .kind = OP_ADD_TABLE, .family = (enum family)family });
 	if (r >= 0)

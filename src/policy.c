@@ -51,6 +51,7 @@ void policy_skeleton_params(const struct config *config, const struct model *mod
 		.engine_level = model->engine_level ?: 2,
 		.shared_parent = model->has_cgroups && model->cgroups.shared,
 		.bridge_meta = model->bridge_meta,
+		.egress = model->egress,
 		.runner_port = config->ports.runner,
 		.mark_bystander = config->mark_bystander,
 		.mark_container = config->mark_container,
@@ -132,6 +133,29 @@ static int add_spared(struct policy *policy, const char *name)
 	return r < 0 ? r : policy_add_ifname(policy->ruleset, SET_BRIDGE_SPARED, name, NULL);
 }
 
+/* The ports of guarded bridges, whoever is behind them, and what the host's ARP answers say. */
+static int add_egress(struct policy *policy)
+{
+	const struct model *model = policy->model;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && model->egress && i < model->links_n; i++) {
+		const struct link *link = &model->links[i];
+		const struct link *master = policy_link(model, link->master);
+		struct elem_key key;
+
+		if (master && policy_is_guarded(policy->config, model, master->name))
+			r = policy_add_ifname(policy->ruleset, SET_EGRESS_PORTS, link->name, NULL);
+		if (r < 0 || !mac_addr_is_set(&link->mac) ||
+		    !policy_is_guarded(policy->config, model, link->name))
+			continue;
+		elem_key_init(&key);
+		elem_key_add(&key, link->mac.bytes, sizeof(link->mac.bytes));
+		r = ruleset_add(policy->ruleset, SET_BRIDGE_MACS, &key, 0, NULL);
+	}
+	return r;
+}
+
 /* What is somebody else's: bridges that only look like Docker's, and, where the kernel cannot name
  * the bridge of a frame, the ports of all bridges that are not guarded. */
 static int add_foreign(struct policy *policy)
@@ -188,6 +212,8 @@ int policy_add_base(struct policy *policy)
 			r = add_guarded(policy, policy->model->networks[i].bridge);
 	if (r >= 0)
 		r = add_foreign(policy);
+	if (r >= 0)
+		r = add_egress(policy);
 	return r < 0 ? r : add_cgroup_base(policy);
 }
 
@@ -221,6 +247,9 @@ static void keep_unknown(struct policy *policy)
 		SET_JOB_PORTS,
 		SET_JOB_BINDINGS4,
 		SET_JOB_BINDINGS6,
+		SET_EGRESS_BYSTANDERS,
+		SET_BRIDGE_MACS,
+		SET_EGRESS_PORTS,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)

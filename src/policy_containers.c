@@ -125,6 +125,8 @@ static int add_bystander_endpoint(struct policy *policy, const struct endpoint *
 		return 0;
 	elem_key_init(&none);
 	r = policy_add_ifname(policy->ruleset, SET_BYSTANDER_PORTS, port->name, comment);
+	if (r >= 0 && policy->model->egress)
+		r = policy_add_ifname(policy->ruleset, SET_EGRESS_BYSTANDERS, port->name, comment);
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(addrs); i++) {
 		if (i == 2 && !mac_addr_is_set(&endpoint->mac))
 			continue;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Desired against actual, then one transaction (three where an interval set is made anew). The fast
- * path trusts what was committed last; it is left whenever something other than elements may differ
- * (first step, other rules, intervals, a failure, foreign hands, an engine that has not told all). A
- * failed step leaves the fence whole and forgets the picture, so that the next one reads the kernel.
+ * Desired against actual, then one transaction (three where an interval set is made anew). Table
+ * netdev has one of its own behind it: a port that is gone in between fails it, and nothing else may
+ * fail with it. The fast path trusts what was committed last; it is left whenever something other
+ * than elements may differ (first step, other rules, intervals, a failure, foreign hands, an engine
+ * that has not told all). A failed step leaves the fence whole and forgets the picture, so that the
+ * next one reads the kernel.
  */
 #include "jobfence/reconcile.h"
 
@@ -63,10 +65,10 @@ static bool keeps_nothing(const struct ruleset *ruleset)
 }
 
 /* Ports that are gone open nothing, also while the engine is silent. */
-static int drop_gone_ports(const struct model *model, const struct live *live,
+static int drop_gone_ports(const struct model *model, enum set_id set, const struct live *live,
 			   const struct ruleset *desired, struct ops *ops)
 {
-	const struct elems *ports = &live->elements->sets[SET_BYSTANDER_PORTS];
+	const struct elems *ports = &live->elements->sets[set];
 	_cleanup_free_ bool *there = calloc(ports->n + 1, sizeof(*there));
 	int r = 0;
 
@@ -78,18 +80,89 @@ static int drop_gone_ports(const struct model *model, const struct live *live,
 
 		elem_key_init(&key);
 		elem_key_ifname(&key, model->links[i].name);
-		port = ruleset_find(live->elements, SET_BYSTANDER_PORTS, key.bytes);
+		port = ruleset_find(live->elements, set, key.bytes);
 		if (port)
 			there[port - ports->elem] = true;
 	}
-	for (size_t i = 0; r >= 0 && desired->keep[SET_BYSTANDER_PORTS] && i < ports->n; i++)
+	for (size_t i = 0; r >= 0 && desired->keep[set] && i < ports->n; i++)
 		if (!there[i])
 			r = ops_add(ops, &(struct op){ .kind = OP_DEL_ELEM,
-						       .family = FAMILY_BRIDGE,
-						       .set = SET_BYSTANDER_PORTS,
-						       .name = "bystander_ports",
+						       .family = set_spec(set)->family,
+						       .set = set,
+						       .name = set_spec(set)->name,
 						       .elem = &ports->elem[i] });
 	return r;
+}
+
+/* Chains that the kernel kept for ports that are gone. */
+static int drop_gone_chains(const struct live *live, struct ops *ops)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < live->extra_n; i++)
+		if (live->extra[i].kind == LIVE_GONE_PORT)
+			r = ops_add(ops, &(struct op){ .kind = OP_DEL_CHAIN,
+						       .family = live->extra[i].family,
+						       .name = live->extra[i].name });
+	return r;
+}
+
+static bool is_port_op(const struct op *op)
+{
+	return (op->kind == OP_ADD_ELEM || op->kind == OP_DEL_ELEM) &&
+	       set_spec(op->set)->chains;
+}
+
+static int commit_some(struct reconcile *reconcile, const struct ops *ops,
+		       struct commit_stats *stats, struct diag *diag)
+{
+	struct commit_stats more;
+	int r = nft_commit(reconcile->nft, reconcile->skeleton, ops, &more, diag);
+
+	stats->messages += more.messages;
+	stats->bytes += more.bytes;
+	return r;
+}
+
+/* One port after the other, behind all else: who is gone is passed over. */
+static int commit_each_port(struct reconcile *reconcile, const struct ops *ops,
+			    struct commit_stats *stats, struct diag *diag)
+{
+	_cleanup_(ops_done) struct ops others = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < ops->n; i++)
+		if (!is_port_op(&ops->op[i]))
+			r = ops_add(&others, &ops->op[i]);
+	if (r >= 0)
+		r = commit_some(reconcile, &others, stats, diag);
+	for (size_t i = 0; r >= 0 && i < ops->n; i++) {
+		const struct ops one = { .op = &ops->op[i], .n = 1 };
+
+		if (!is_port_op(&ops->op[i]))
+			continue;
+		r = commit_some(reconcile, &one, stats, diag);
+		if (r == -ENOENT)
+			r = 0;
+	}
+	return r;
+}
+
+static int commit(struct reconcile *reconcile, const struct ops *ops, struct commit_stats *stats,
+		  struct diag *diag)
+{
+	_cleanup_(ops_done) struct ops first = { 0 }, netdev = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < ops->n; i++)
+		r = ops_add(ops->op[i].family == FAMILY_NETDEV ? &netdev : &first, &ops->op[i]);
+	if (r >= 0)
+		r = commit_some(reconcile, &first, stats, diag);
+	if (r >= 0)
+		r = commit_some(reconcile, &netdev, stats, diag);
+	else
+		return r;
+	return r == -ENOENT ? commit_each_port(reconcile, &netdev, stats, diag) : r;
 }
 
 static int run_full(struct reconcile *reconcile, const struct model *model,
@@ -104,9 +177,13 @@ static int run_full(struct reconcile *reconcile, const struct model *model,
 	if (r >= 0)
 		r = plan_make(reconcile->skeleton, desired, live, &ops);
 	if (r >= 0)
-		r = drop_gone_ports(model, live, desired, &ops);
+		r = drop_gone_ports(model, SET_BYSTANDER_PORTS, live, desired, &ops);
 	if (r >= 0)
-		r = nft_commit(reconcile->nft, reconcile->skeleton, &ops, &result->stats, diag);
+		r = drop_gone_ports(model, SET_EGRESS_BYSTANDERS, live, desired, &ops);
+	if (r >= 0)
+		r = drop_gone_chains(live, &ops);
+	if (r >= 0)
+		r = commit(reconcile, &ops, &result->stats, diag);
 	result->steps = ops.n;
 	return r;
 }
@@ -118,7 +195,7 @@ static int run_elements(struct reconcile *reconcile, const struct ruleset *desir
 	int r = plan_elements(desired, reconcile->actual, &ops);
 
 	if (r >= 0)
-		r = nft_commit(reconcile->nft, reconcile->skeleton, &ops, &result->stats, diag);
+		r = commit(reconcile, &ops, &result->stats, diag);
 	result->steps = ops.n;
 	return r;
 }

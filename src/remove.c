@@ -37,11 +37,19 @@ static void print_table(const struct live *live, enum family family)
 	for (size_t i = 0; i < SET_MAX; i++) {
 		if (set_spec((enum set_id)i)->family != family)
 			continue;
+		if (set_spec((enum set_id)i)->chains) {
+			chains += live->elements->sets[i].n;
+			rules += live->elements->sets[i].n;
+			continue;
+		}
 		sets += live->set_present[i];
 		elements += live->elements->sets[i].n;
 	}
 	printf("removed table %s " TABLE_NAME " (%zu chains, %zu rules, %zu sets, %zu element%s)\n",
-	       family == FAMILY_INET ? "inet" : "bridge", chains, rules, sets, elements,
+	       family == FAMILY_INET     ? "inet"
+	       : family == FAMILY_BRIDGE ? "bridge"
+					 : "netdev",
+	       chains, rules, sets, elements,
 	       elements == 1 ? "" : "s");
 }
 
@@ -110,6 +118,7 @@ static int remove_all(const struct options *options, struct diag *diag)
 		return -ENOMEM;
 	load_what_can_be(options, &config);
 	policy_skeleton_params(&config, &(struct model){ 0 }, &params);
+	params.egress = true; /* where the kernel has no such table none is found */
 	skeleton_build(&params, skeleton);
 	r = nft_open(&nft, diag);
 	if (r >= 0)

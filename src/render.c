@@ -57,7 +57,7 @@ static const char *value_name(enum field field, uint32_t value)
 		       : value == 2 ? "local"
 		       : value == 3 ? "broadcast"
 				    : "multicast";
-	if (field == F_ETHER_TYPE)
+	if (field == F_ETHER_TYPE || field == F_PROTOCOL)
 		return value == 0x0800 ? "ip" : value == 0x0806 ? "arp" : "ip6";
 	if (field == F_ICMPV6_TYPE)
 		return value == 135 ? "nd-neighbor-solicit" : "nd-neighbor-advert";
@@ -289,24 +289,49 @@ static void render_set(FILE *out, const struct ruleset *ruleset, enum set_id id,
 	fprintf(out, "\t}\n");
 }
 
+/* Without a port the chain of one as an example. */
+static void render_ports(FILE *out, const struct elems *ports)
+{
+	const char *mark = ports->n ? "" : "# ";
+
+	if (ports->n == 0)
+		fprintf(out, "\n\t# for each port of a guarded bridge:\n");
+	for (size_t i = 0; i < (ports->n ?: 1); i++) {
+		char name[IFNAMSIZ + 1] = "veth0123456";
+
+		if (ports->n)
+			snprintf(name, sizeof(name), "%.*s", IFNAMSIZ,
+				 (const char *)ports->elem[i].key);
+		fprintf(out,
+			"%s\t%schain " EGRESS_PORT_PREFIX "%s {\n"
+			"\t%s\ttype filter hook egress device \"%s\" priority 0; policy accept;\n"
+			"\t%s\tjump " EGRESS_CHAIN "\n\t%s}\n",
+			ports->n ? "\n" : "", mark, name, mark, name, mark, mark);
+	}
+}
+
 int render_ruleset(FILE *out, const struct skeleton *skeleton, const struct ruleset *ruleset,
 		   cgroup_path_fn cgroup_path, void *data)
 {
-	static const char *const families[] = { "inet", "bridge" };
+	static const char *const families[] = { "inet", "bridge", "netdev" };
 
 	for (size_t family = 0; family < FAMILY_MAX; family++) {
+		if (!skeleton_has_family(skeleton, (enum family)family))
+			continue;
 		fprintf(out, "%stable %s " TABLE_NAME " {\n", family ? "\n" : "", families[family]);
 		for (size_t i = 0; i < skeleton->counters_n; i++)
 			if (skeleton->counters[i].family == family)
 				fprintf(out, "%s\t# %s\n\tcounter %s {\n\t}\n", i ? "\n" : "",
 					skeleton->counters[i].why, skeleton->counters[i].name);
 		for (size_t id = 0; id < SET_MAX; id++)
-			if (set_spec(id)->family == family)
+			if (set_spec(id)->family == family && !set_spec(id)->chains)
 				render_set(out, ruleset, id, cgroup_path, data);
 		for (size_t i = 0; i < skeleton->chains_n; i++)
 			if (skeleton->chains[i].family == family &&
 			    render_chain(out, &skeleton->chains[i], &skeleton->params) < 0)
 				return -EIO;
+		if (family == FAMILY_NETDEV)
+			render_ports(out, &ruleset->sets[SET_EGRESS_PORTS]);
 		fprintf(out, "}\n");
 	}
 	return ferror(out) ? -EIO : 0;

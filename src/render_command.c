@@ -35,6 +35,7 @@ static void portable_model(struct model *model)
 		},
 		.engine_level = 2,
 		.bridge_meta = true,
+		.egress = true,
 	};
 }
 
@@ -76,9 +77,8 @@ static int render_host(FILE *out, struct observer *observer)
 		fprintf(out, "# AUDIT: not enforced: %s\n",
 			rule_groups_text(config->audit, groups, sizeof(groups)));
 	if (!observer->probed)
-		fprintf(out, "# Without root the kernel was not asked whether it has meta ibrname: "
-			     "it is "
-			     "taken to have it.\n");
+		fprintf(out, "# Without root the kernel was not asked whether it has meta ibrname "
+			     "and netdev\n# egress: it is taken to have them.\n");
 	if (trouble)
 		fprintf(out, "# %s\n", trouble);
 	fprintf(out, "\n");

@@ -239,6 +239,22 @@ static const struct set_spec specs[SET_MAX] = {
 				.name = "job_bindings6",
 				.key = { KEY_IFNAME, KEY_ETHER, KEY_IPV6 },
 				.why = "the same, IPv6" },
+	[SET_EGRESS_BYSTANDERS] = { .id = SET_EGRESS_BYSTANDERS,
+				    .family = FAMILY_NETDEV,
+				    .name = "bystander_ports",
+				    .key = { KEY_IFNAME },
+				    .why = "as in table bridge" },
+	[SET_BRIDGE_MACS] = { .id = SET_BRIDGE_MACS,
+			      .family = FAMILY_NETDEV,
+			      .name = "bridge_macs",
+			      .key = { KEY_ETHER },
+			      .why = "of guarded bridges" },
+	[SET_EGRESS_PORTS] = { .id = SET_EGRESS_PORTS,
+			       .family = FAMILY_NETDEV,
+			       .name = "ports",
+			       .key = { KEY_IFNAME },
+			       .chains = true,
+			       .why = "ports of guarded bridges" },
 };
 
 const struct set_spec *set_spec(enum set_id id)

@@ -40,7 +40,7 @@ struct daemon {
 	struct monitor *monitor;
 	struct reconcile *reconcile;
 	struct report *report;
-	bool bridge_meta;
+	bool bridge_meta, egress; /* what the kernel has */
 	bool unfit; /* the host lacks what the configuration requires: no restart helps */
 	uint64_t retry_usec;
 	unsigned int periods;
@@ -105,6 +105,7 @@ static int step(struct daemon *d)
 		diag_set(&diag, r, "no memory for the picture of the host");
 	} else {
 		model.bridge_meta = d->bridge_meta;
+		model.egress = d->egress;
 		r = reconcile_run(d->reconcile, &d->config, &model, &result, &diag);
 	}
 	if (r < 0) {
@@ -197,7 +198,7 @@ static bool same_sources(const struct config *a, const struct config *b)
 
 static int make_host(struct daemon *d, struct host **ret_host, struct diag *diag)
 {
-	struct host_options options = { 0 }; /* bridge_meta: see step() */
+	struct host_options options = { 0 }; /* what the kernel has: see step() */
 	_cleanup_(host_freep) struct host *host = NULL;
 	int r = host_new(d->event, &d->config, &options, on_host, d, &host, diag);
 
@@ -340,13 +341,21 @@ static int set_up(struct daemon *d, struct diag *diag)
 static void learn_features(struct daemon *d)
 {
 	d->bridge_meta = nft_probe_bridge_meta(d->nft) > 0;
-	if (d->bridge_meta) {
+	d->egress = nft_probe_egress(d->nft) > 0;
+	if (d->bridge_meta)
 		log_info("bridge ports are told apart by their bridge's name (meta ibrname)");
-		request(d);
-	} else {
+	else
 		log_info("bridge ports are told apart by kind (no meta ibrname in this kernel): "
 			 "veth ports of unknown bridges wait until they are known");
-	}
+	if (d->egress)
+		log_info("frames that packet sockets send to bridge jobs are told by their missing "
+			 "route (netdev egress, meta rtclassid)");
+	else
+		log_notice("bridge jobs are not isolated from what a job on the host network puts on "
+			   "their bridge or port by packet sockets: this kernel lacks the netdev "
+			   "egress hook (5.16) or meta rtclassid (CONFIG_IP_ROUTE_CLASSID)");
+	if (d->bridge_meta || d->egress)
+		request(d);
 }
 
 static void daemon_done(struct daemon *d)

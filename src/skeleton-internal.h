@@ -102,6 +102,7 @@ void skeleton_inet_bridges(struct skeleton *skeleton);
 void skeleton_inet_output(struct skeleton *skeleton);
 void skeleton_inet_input(struct skeleton *skeleton);
 void skeleton_bridge(struct skeleton *skeleton);
+void skeleton_injected(struct skeleton *skeleton);
 void skeleton_foreign(struct skeleton *skeleton);
 
 /* socket cgroupv2 level 1 @foreign_roots jump TARGET: one lookup where there are none */

@@ -41,13 +41,20 @@ static const struct counter_spec counters[] = {
 	{ FAMILY_BRIDGE, "job_to_neighbour", "frames between ports of one bridge" },
 	{ FAMILY_BRIDGE, "job_spoofed", "frames of a job with an address that is not its own" },
 	{ FAMILY_BRIDGE, "stale_bystander", "packets for a bystander whose address a job has now" },
+	{ FAMILY_NETDEV, "injected", "frames for a bridge job that the host did not send" },
 };
+
+bool skeleton_has_family(const struct skeleton *skeleton, enum family family)
+{
+	return family != FAMILY_NETDEV || skeleton->params.egress;
+}
 
 bool skeleton_params_equal(const struct skeleton_params *a, const struct skeleton_params *b)
 {
 	return a->mode == b->mode && a->parent_level == b->parent_level &&
 	       a->engine_level == b->engine_level && a->shared_parent == b->shared_parent &&
-	       a->bridge_meta == b->bridge_meta && a->runner_port == b->runner_port &&
+	       a->bridge_meta == b->bridge_meta && a->egress == b->egress &&
+	       a->runner_port == b->runner_port &&
 	       a->mark_bystander == b->mark_bystander && a->mark_container == b->mark_container &&
 	       a->mark_host == b->mark_host && a->audit == b->audit &&
 	       a->audit_log == b->audit_log && a->guarded == b->guarded && a->fenced == b->fenced &&
@@ -68,5 +75,6 @@ void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_s
 	skeleton_inet_output(ret_skeleton);
 	skeleton_inet_input(ret_skeleton);
 	skeleton_bridge(ret_skeleton);
+	skeleton_injected(ret_skeleton);
 	skeleton_audit(ret_skeleton);
 }

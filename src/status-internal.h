@@ -41,6 +41,9 @@ struct status_view {
 int status_view_fill(struct status_view *view);
 void status_view_done(struct status_view *view);
 
+/* Live jobs on the host's network that may open packet sockets. */
+size_t status_net_raw_jobs(const struct status_view *view);
+
 /* Whether the kernel does to this container what its verdict says: never for hazards that void the
  * guarantee, without the ruleset, or for a host job without a cgroup hierarchy to tell it by. */
 bool status_row_held(const struct status_view *view, const struct status_row *row);

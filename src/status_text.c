@@ -150,6 +150,27 @@ static void print_head(FILE *out, const struct status_view *view)
 	print_daemon(out, view);
 }
 
+/* What a job on the host's network can do to one on a bridge that no rule sees. */
+static void print_net_raw(FILE *out, const struct status_view *view)
+{
+	size_t n = status_net_raw_jobs(view);
+
+	if (n == 0)
+		return;
+	if (view->expected->model.egress)
+		fprintf(out,
+			"~ %zu job%s on the host's network with CAP_NET_RAW: can sniff there, lo "
+			"included, and send to bridge jobs by XDP sockets; other frames are "
+			"stopped\n",
+			n, n == 1 ? "" : "s");
+	else
+		fprintf(out,
+			"! %zu job%s on the host's network with CAP_NET_RAW: bridge jobs are NOT "
+			"ISOLATED from its packet sockets (this kernel lacks netdev egress or "
+			"CONFIG_IP_ROUTE_CLASSID)\n",
+			n, n == 1 ? "" : "s");
+}
+
 /* Only live containers are told of here: a stopped one sends nothing. */
 static void print_attention(FILE *out, const struct status_view *view)
 {
@@ -164,7 +185,8 @@ static void print_attention(FILE *out, const struct status_view *view)
 		unheld += view->rows[i].verdict->unconfinable;
 		stale += view->rows[i].verdict->stale_mirror;
 	}
-	if (violations + overridden + unheld + stale > 0 || view->cgroup_trouble)
+	if (violations + overridden + unheld + stale + status_net_raw_jobs(view) > 0 ||
+	    view->cgroup_trouble)
 		fprintf(out, "\n");
 	if (view->cgroup_trouble)
 		fprintf(out, "! jobs on the host's network are NOT FENCED: %s\n",
@@ -183,6 +205,7 @@ static void print_attention(FILE *out, const struct status_view *view)
 			"~ %zu job%s not where the mirrored mode would have placed %s: compare "
 			"mode with the server's\n",
 			stale, stale == 1 ? "" : "s", stale == 1 ? "it" : "them");
+	print_net_raw(out, view);
 }
 
 static char marker(const struct verdict *verdict)

@@ -182,6 +182,18 @@ void status_view_done(struct status_view *view)
 	*view = (struct status_view){ 0 };
 }
 
+size_t status_net_raw_jobs(const struct status_view *view)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < view->rows_n; i++)
+		n += container_is_live(view->rows[i].container) &&
+		     view->rows[i].verdict->role == ROLE_JOB &&
+		     view->rows[i].verdict->placement == PLACEMENT_HOST &&
+		     !view->rows[i].container->no_net_raw;
+	return n;
+}
+
 bool status_row_held(const struct status_view *view, const struct status_row *row)
 {
 	if (row->verdict->confinement == CONFINEMENT_NONE)

@@ -16,6 +16,7 @@ struct host_options {
 	bool read_only;   /* make no cgroup folder */
 	bool no_engine;   /* links and cgroups only (render) */
 	bool bridge_meta; /* what nft_probe_bridge_meta() said */
+	bool egress;      /* what nft_probe_egress() said */
 };
 
 /*

@@ -22,6 +22,7 @@ enum live_kind {
 	LIVE_SET,
 	LIVE_COUNTER,
 	LIVE_FLOWTABLE,
+	LIVE_GONE_PORT, /* the chain of a port that is no more (6.16 keeps it): no difference */
 };
 
 struct live_chain {
@@ -31,6 +32,7 @@ struct live_chain {
 	uint32_t hook;
 	int32_t priority;
 	bool plain;   /* type filter, policy accept, no device: as jobfence makes them */
+	char *device; /* owned: of a netdev chain with one device; else NULL */
 	char **rules; /* owned fingerprints, in order; see nft_rule_fingerprint() */
 	size_t rules_n;
 };
@@ -68,7 +70,7 @@ struct live *live_free(struct live *live);
 DEFINE_CLEANUP(struct live *, live_free)
 
 /*
- * Dumps both tables consistently (same generation before and after; up to 10 tries).
+ * Dumps our tables consistently (same generation before and after; up to 10 tries).
  * Returns 0, -EAGAIN (kept changing), or another -errno; @diag says which dump failed.
  */
 int nft_read(struct nft *nft, const struct skeleton *skeleton, struct live **ret_live,
@@ -141,3 +143,5 @@ int nft_commit(struct nft *nft, const struct skeleton *skeleton, const struct op
 /* Whether the kernel takes `meta ibrname` in the bridge family. Asked by a transaction that is
  * never committed. Returns 1, 0 or -errno. */
 int nft_probe_bridge_meta(struct nft *nft);
+/* The same for the egress hook of a device and `meta rtclassid` in it. */
+int nft_probe_egress(struct nft *nft);

@@ -22,5 +22,5 @@ bool plan_elements_suffice(const struct ruleset *desired, const struct ruleset *
 /* The elements only, against a ruleset that is known to be in the kernel: the fast path. */
 int plan_elements(const struct ruleset *desired, const struct ruleset *actual, struct ops *ret_ops);
 
-/* Both tables away. */
+/* All tables away. */
 int plan_remove(const struct live *live, struct ops *ret_ops);

@@ -40,6 +40,7 @@ struct model {
 	const struct sock_addr *proxies; /* configured or found */
 	size_t proxies_n;
 	bool bridge_meta; /* the kernel has `meta ibrname` */
+	bool egress;      /* the kernel has netdev egress and `meta rtclassid` */
 	bool in_sync;     /* the engine has told all; else what is in the kernel stays */
 };
 

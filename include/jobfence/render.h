@@ -7,7 +7,7 @@
 #include "jobfence/ruleset.h"
 
 /*
- * Writes both tables to @out. @cgroup_path gives the path of a cgroup id as nft wants it (relative
+ * Writes the tables to @out. @cgroup_path gives the path of a cgroup id as nft wants it (relative
  * to /sys/fs/cgroup); elements whose path it does not know are left out, with a remark.
  * Returns 0 or -EIO.
  */

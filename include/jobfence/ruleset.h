@@ -17,6 +17,9 @@
 #include "jobfence/groups.h"
 
 #define TABLE_NAME "jobfence"
+/* Of table netdev: what the chains of ports jump to, and how their names begin. */
+#define EGRESS_CHAIN "injected"
+#define EGRESS_PORT_PREFIX "to_"
 #define ELEM_KEY_MAX 48      /* bytes: ifname 16, ether 8, ipv6 16; every field padded to 4 */
 #define ELEM_LAST_MAX 24     /* of an interval: ipv6 16, protocol 4, port 4 */
 #define ELEM_COMMENT_MAX 120 /* nft prints and accepts up to 128 */
@@ -27,6 +30,7 @@
 enum family {
 	FAMILY_INET,
 	FAMILY_BRIDGE,
+	FAMILY_NETDEV, /* where the kernel has the egress hook: params.egress */
 	FAMILY_MAX,
 };
 
@@ -99,6 +103,10 @@ enum set_id {
 	SET_JOB_PORTS,
 	SET_JOB_BINDINGS4,
 	SET_JOB_BINDINGS6,
+	/* netdev */
+	SET_EGRESS_BYSTANDERS,
+	SET_BRIDGE_MACS,
+	SET_EGRESS_PORTS, /* no set of the kernel's: a base chain for each element */
 	SET_MAX,
 };
 
@@ -109,6 +117,7 @@ struct set_spec {
 	enum key_type key[SET_FIELDS_MAX]; /* KEY_NONE ends */
 	enum key_type data;                /* KEY_MARK for the map, else KEY_NONE */
 	bool counter;                      /* each element counts what it matched */
+	bool chains; /* elements are egress chains of ports, and not in the kernel as a set */
 	/* Elements are ranges that never overlap (interval.h). A lookup may miss while they come and
 	 * go, so such a set is never changed: another with the name @next takes its place. */
 	bool interval;
@@ -158,6 +167,8 @@ enum field {
 	F_IIFKIND,
 	F_OIFKIND,
 	F_IBRNAME,
+	F_RTCLASSID, /* meta rtclassid: aborts the rule when the packet carries no route */
+	F_PROTOCOL,
 	F_MARK,
 	F_L4PROTO,
 	F_CT_DIRECTION,
@@ -193,6 +204,7 @@ enum field {
 	F_TH_DPORT,
 	F_ETHER_SADDR,
 	F_ETHER_TYPE,
+	F_LL_TYPE, /* the same where nft would ask for the type of the interface too */
 	F_ARP_SADDR_ETHER,
 	F_ARP_SADDR_IP,
 	F_MAX,
@@ -271,6 +283,7 @@ struct skeleton_params {
 	uint32_t engine_level; /* cgroup level of the engine */
 	bool shared_parent;    /* systemd driver: services and containers share the parent */
 	bool bridge_meta;      /* the kernel has `meta ibrname` */
+	bool egress;           /* the kernel has netdev egress and `meta rtclassid` */
 	uint16_t runner_port;
 	uint32_t mark_bystander, mark_container, mark_host;
 	uint32_t egress_bridge, egress_host; /* enum egress */
@@ -288,6 +301,8 @@ struct skeleton {
 	size_t counters_n;
 };
 
+/* Whether the ruleset has a table of @family. */
+bool skeleton_has_family(const struct skeleton *skeleton, enum family family);
 bool skeleton_params_equal(const struct skeleton_params *a, const struct skeleton_params *b);
 /* Fills the fixed chains. Pure. The skeleton is large: keep it on the heap. */
 void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_skeleton);

@@ -11,12 +11,15 @@
  *   l2spoof IF listen ETHERTYPE SECONDS           prints how many such frames came in
  *
  * --tag TYPE before IF puts an empty tag of that type (0x8100, 0x88a8) before the frame's own type;
- * --snap makes it an 802.3 frame with LLC and SNAP.
+ * --snap makes it an 802.3 frame with LLC and SNAP. --by WAY before them: "bypass" leaves queueing
+ * out (PACKET_QDISC_BYPASS), "xdp" sends by an XDP socket, a TYPE (0x8100) tells the kernel that the
+ * frame is of another type than it says.
  */
 #include <net/if_arp.h>
 #include <netinet/icmp6.h>
 
 #include "packet.h"
+#include "xdp.h"
 
 struct frame {
 	uint8_t bytes[PACKET_MAX + 8];
@@ -170,12 +173,44 @@ static void make(struct frame *frame, const char *kind, char **args, int args_n)
 	}
 }
 
+static void send_by(const char *way, const char *interface, const struct frame *frame)
+{
+	struct sockaddr_ll to = {
+		.sll_family = AF_PACKET,
+		.sll_ifindex = (int)if_nametoindex(interface),
+		.sll_halen = 6,
+	};
+	int fd, one = 1;
+
+	if (way && !strcmp(way, "xdp")) {
+		xdp_send(interface, frame->bytes, frame->size);
+		return;
+	}
+	fd = packet_socket(interface, SOCK_RAW);
+	if (way && !strcmp(way, "bypass")) {
+		if (setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)))
+			die(EXIT_BROKEN, "PACKET_QDISC_BYPASS: %m");
+		way = NULL;
+	}
+	if (way)
+		to.sll_protocol = htons((uint16_t)parse_number(way, 0, 0xffff));
+	if (sendto(fd, frame->bytes, frame->size, 0, way ? (struct sockaddr *)&to : NULL,
+		   way ? sizeof(to) : 0) < 0 &&
+	    errno != ENOBUFS) /* the egress hook's drop */
+		die(EXIT_BROKEN, "packet send: %m");
+}
+
 int main(int argc, char **argv)
 {
 	struct frame frame = { 0 };
+	const char *way = NULL;
 	uint16_t wrap = 0;
-	int fd;
 
+	if (argc > 2 && !strcmp(argv[1], "--by")) {
+		way = argv[2];
+		argc -= 2;
+		argv += 2;
+	}
 	if (argc > 1 && !strcmp(argv[1], "--snap")) {
 		wrap = 1;
 		argc--;
@@ -192,8 +227,6 @@ int main(int argc, char **argv)
 				  parse_number(argv[4], 1, 600));
 	make(&frame, argv[2], argv + 3, argc - 3);
 	wrap_frame(&frame, wrap);
-	fd = packet_socket(argv[1], SOCK_RAW);
-	if (send(fd, frame.bytes, frame.size, 0) < 0)
-		die(EXIT_BROKEN, "packet send: %m");
+	send_by(way, argv[1], &frame);
 	return 0;
 }

@@ -66,6 +66,8 @@ with_jobfence() {
 }
 
 without_rules() {
+	local family
+
 	local family chain pattern
 
 	jobfence_signal STOP
@@ -83,7 +85,7 @@ without_rules() {
 }
 
 rules() {
-	{ host_exec nft list table inet jobfence && host_exec nft list table bridge jobfence; } 2>/dev/null |
+	for family in inet bridge netdev; do host_exec nft list table "$family" jobfence; done 2>/dev/null |
 		grep -cE '(jump|goto|accept|drop|reject|return|set )'
 }
 healed() { [ "$(rules)" -eq "$RULES" ]; }

@@ -32,6 +32,7 @@ static struct skeleton_params params(uint32_t mode)
 		.mark_host = 0x20000000,
 		.guarded = true,
 		.fenced = mode != 1,
+		.egress = true,
 	};
 }
 
@@ -98,7 +99,8 @@ static struct ruleset *sample(void)
 			add_interval(ruleset, (enum set_id)i, 34);
 			continue;
 		}
-		add(ruleset, (enum set_id)i, 17, 0, "train-0-0-1a2b3c4d task 42 isolated");
+		add(ruleset, (enum set_id)i, 17, 0,
+		    spec->chains ? NULL : "train-0-0-1a2b3c4d task 42 isolated");
 		add(ruleset, (enum set_id)i, 34, 0, NULL);
 	}
 	ruleset_seal(ruleset);
@@ -166,9 +168,11 @@ static size_t steps_left(const struct skeleton *skeleton, const struct ruleset *
 	return ops.n;
 }
 
+/* With the ports that sample() names. */
 static void new_netns(void)
 {
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	assert_int_equal(system("ip link add docker0 type veth peer name veth1234567"), 0);
 }
 
 static void test_twin_of(const struct skeleton_params *params_of)
@@ -288,6 +292,14 @@ static void foreign_changes_are_seen_and_undone(void **state)
 	static const char *const changes[] = {
 		"nft flush ruleset",
 		"nft delete table bridge jobfence",
+		"nft delete table netdev jobfence",
+		"nft flush chain netdev jobfence to_docker0",
+		"nft add rule netdev jobfence to_docker0 accept",
+		"nft flush chain netdev jobfence injected",
+		"nft flush chain netdev jobfence to_docker0; nft delete chain netdev jobfence to_docker0",
+		"nft add chain netdev jobfence stranger '{ type filter hook egress device docker0 "
+		"priority 0; }'",
+		"nft add chain netdev jobfence to_lo '{ type filter hook egress device lo priority 0; }'",
 		"nft flush chain inet jobfence from_bridge",
 		"nft insert rule inet jobfence from_bridge accept",
 		"nft add rule inet jobfence input accept",

@@ -226,6 +226,33 @@ static void hazards_of_mounts(void **state)
 	}
 }
 
+static void net_raw_is_there_until_it_is_dropped(void **state)
+{
+	static const struct {
+		const char *config;
+		bool dropped;
+	} cases[] = {
+		{ "", false },
+		{ "\"CapDrop\":null", false },
+		{ "\"CapDrop\":[\"MKNOD\"]", false },
+		{ "\"CapDrop\":[\"NET_RAW\"]", true },
+		{ "\"CapDrop\":[\"MKNOD\",\"cap_net_raw\"]", true },
+		{ "\"CapDrop\":[\"all\"]", true },
+		{ "\"CapDrop\":[\"ALL\"],\"CapAdd\":[\"CAP_NET_RAW\"]", false },
+		{ "\"CapDrop\":[\"ALL\"],\"CapAdd\":[\"CHOWN\"]", true },
+		{ "\"CapDrop\":[\"ALL\"],\"Privileged\":true", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct container c;
+
+		parse_made(cases[i].config, "", &c);
+		if (c.no_net_raw != cases[i].dropped)
+			fail_msg("%s", cases[i].config);
+		container_done(&c);
+	}
+}
+
 static void hazard_text_is_bounded_and_safe(void **state)
 {
 	char config[4000] = "\"CapAdd\":[\"\\u001b[31m\\\"\"";
@@ -615,6 +642,7 @@ int main(void)
 		cmocka_unit_test(states),
 		cmocka_unit_test(hazards_of_host_config),
 		cmocka_unit_test(hazards_of_mounts),
+		cmocka_unit_test(net_raw_is_there_until_it_is_dropped),
 		cmocka_unit_test(hazard_text_is_bounded_and_safe),
 		cmocka_unit_test(hazard_text_at_the_bound),
 		cmocka_unit_test(odd_labels),

@@ -309,6 +309,35 @@ static void systemd_parent_names_the_services(void **state)
 	assert_set(f, SET_HOST_SERVICES, "");
 }
 
+/* Every port of a guarded bridge, whoever is behind it, and of no other. */
+static void egress_chains_of_ports(void **state)
+{
+	struct fixture *f = *state;
+	struct elem_key mac;
+
+	build(f);
+	assert_int_equal(f->ruleset->sets[SET_EGRESS_PORTS].n, 0);
+	assert_int_equal(f->ruleset->sets[SET_EGRESS_BYSTANDERS].n, 0);
+	f->model.egress = true;
+	assert_int_equal(mac_addr_parse("02:42:00:00:00:01", &f->links[1].mac), 0);
+	build(f);
+	assert_int_equal(f->ruleset->sets[SET_EGRESS_PORTS].n, 3);
+	for (size_t i = 0; i < f->model.links_n; i++) {
+		struct elem_key key;
+		bool port = f->links[i].master == DOCKER0 || f->links[i].master == BR_USER;
+
+		elem_key_init(&key);
+		elem_key_ifname(&key, f->links[i].name);
+		assert_int_equal(!!ruleset_find(f->ruleset, SET_EGRESS_PORTS, key.bytes), port);
+		assert_int_equal(!!ruleset_find(f->ruleset, SET_EGRESS_BYSTANDERS, key.bytes),
+				 !!ruleset_find(f->ruleset, SET_BYSTANDER_PORTS, key.bytes));
+	}
+	assert_true(f->ruleset->sets[SET_EGRESS_BYSTANDERS].n > 0);
+	elem_key_init(&mac);
+	elem_key_add(&mac, f->links[1].mac.bytes, 6);
+	assert_non_null(ruleset_find(f->ruleset, SET_BRIDGE_MACS, mac.bytes));
+}
+
 static void out_of_sync_nothing_is_taken_out(void **state)
 {
 	struct fixture *f = *state;
@@ -321,7 +350,7 @@ static void out_of_sync_nothing_is_taken_out(void **state)
 	build(f);
 	for (size_t i = 0; i < SET_MAX; i++)
 		kept += f->ruleset->keep[i];
-	assert_int_equal(kept, 25);
+	assert_int_equal(kept, 28);
 	/* configuration is never kept */
 	assert_false(f->ruleset->keep[SET_HOST_APIS]);
 	assert_false(f->ruleset->keep[SET_FENCED_CGROUPS]);
@@ -478,6 +507,7 @@ int main(void)
 		TEST(bystander_on_the_host_network_is_free),
 		TEST(joined_to_nobody_known_opens_nothing),
 		TEST(systemd_parent_names_the_services),
+		TEST(egress_chains_of_ports),
 		TEST(out_of_sync_nothing_is_taken_out),
 		TEST(names_cannot_break_a_comment),
 		TEST(only_named_bridges_are_guarded),

@@ -199,6 +199,9 @@ static void the_table(void **state)
 		"! 1 job that the fence cannot hold\n"
 		"~ 1 job not where the mirrored mode would have placed it: compare mode with the "
 		"server's\n"
+		"! 1 job on the host's network with CAP_NET_RAW: bridge jobs are NOT ISOLATED from "
+		"its packet sockets (this kernel lacks netdev egress or "
+		"CONFIG_IP_ROUTE_CLASSID)\n"
 		"\n"
 		"  NAME                ROLE       TASK                                  PLACEMENT  "
 		"SIZE   CLASS   CONFINEMENT          STOPPED  WHY\n"
@@ -313,6 +316,30 @@ static void audit_comes_first(void **state)
 		json_string_value(json_object_get(json_object_get(enforced, "groups"), "egress")),
 		"audit");
 	json_decref(json);
+}
+
+/* What remains where the kernel can stop frames, and nothing where no job can make one. */
+static void packet_sockets_are_told_of(void **state)
+{
+	struct fixture *f = *state;
+
+	f->expected.model.egress = true;
+	assert_int_equal(status_view_fill(&f->view), 0);
+
+	_cleanup_free_ char *text = printed(&f->view);
+
+	assert_non_null(strstr(text, "\n~ 1 job on the host's network with CAP_NET_RAW: can sniff "
+				     "there, lo included, and send to bridge jobs by XDP sockets; "
+				     "other frames are stopped\n"));
+	assert_null(strstr(text, "NOT ISOLATED"));
+	for (size_t i = 0; i < N; i++)
+		containers[i].no_net_raw = true;
+
+	_cleanup_free_ char *none = printed(&f->view);
+
+	for (size_t i = 0; i < N; i++)
+		containers[i].no_net_raw = false;
+	assert_null(strstr(none, "CAP_NET_RAW"));
 }
 
 static void without_containers(void **state)
@@ -492,7 +519,8 @@ static void the_json(void **state)
 		"\"size\": null, \"class\": null, \"confinement\": \"free\", \"held\": true, "
 		"\"violation\": false, \"stale_mirror\": false, \"unconfinable\": false, "
 		"\"hazards\": [], \"hazard_text\": null, \"why\": \"bystander (no is-task label), "
-		"bridge network: free, keeps all that it had\", \"stopped_packets\": 0}]}";
+		"bridge network: free, keeps all that it had\", \"stopped_packets\": 0}], "
+		"\"egress_hook\": false, \"host_jobs_with_net_raw\": 0}";
 	static const struct counter_spec specs[] = { { FAMILY_INET, "one", "" },
 						     { FAMILY_INET, "two", "" } };
 	struct live_counter counters[] = { { true, 12, 3456 }, { false, 0, 0 } };
@@ -555,6 +583,7 @@ int main(void)
 		TEST(what_is_not_known_is_no_zero),
 		TEST(nothing_is_held_without_the_ruleset),
 		TEST(audit_comes_first),
+		TEST(packet_sockets_are_told_of),
 		TEST(without_containers),
 		TEST(states_of_fence_and_daemon),
 		TEST(differences_are_counted),
