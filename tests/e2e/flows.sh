@@ -37,6 +37,9 @@ more_networks() {
 		docker_h network create third >/dev/null
 }
 
+# No kind of ICMP error is limited, neither by destination nor by all that a namespace sends.
+ICMP_UNLIMITED='echo 0 >/proc/sys/net/ipv4/icmp_ratemask; echo "" >/proc/sys/net/ipv6/icmp/ratemask'
+
 # Nothing but jobfence shall stop a forbidden flow: neither Docker's rules between bridges, nor a MAC
 # address that nobody answers for, nor the kernel's limit of ICMP errors. The LAN also sends to the
 # host's 127.0.0.1: what it dials as HOST_LO4 goes out with that address.
@@ -57,12 +60,9 @@ host_open_wide() {
 		}
 	END
 	for name in "$@"; do
-		container_facts "$name" || return 1
-		nsenter -t "$C_PID" -n sh -c 'echo 0 >/proc/sys/net/ipv4/icmp_ratelimit
-			echo 0 >/proc/sys/net/ipv6/icmp/ratelimit'
+		container_facts "$name" && nsenter -t "$C_PID" -n sh -c "$ICMP_UNLIMITED" || return 1
 	done
-	inet_exec sh -c 'echo 0 >/proc/sys/net/ipv4/icmp_ratelimit
-		echo 0 >/proc/sys/net/ipv6/icmp/ratelimit'
+	host_exec sh -c "$ICMP_UNLIMITED" && inet_exec sh -c "$ICMP_UNLIMITED" || return 1
 	neighbours_pin "$@"
 }
 

@@ -139,12 +139,12 @@ static int open_socket(const struct options *options, int type, int protocol)
 
 	if (fd < 0)
 		die(EXIT_BROKEN, "socket: %m");
-	/* Only with a port of its own: two UDP sockets would be given the same one. */
-	if (options->from.sa.sa_family) {
+	/* TCP: so that what waits here for its end keeps no server from its port. Not UDP: two sockets
+	 * would be given the same one. */
+	if (type == SOCK_STREAM || options->from.sa.sa_family)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-		if (bind(fd, &options->from.sa, endpoint_len(&options->from)))
-			die(EXIT_BROKEN, "bind: %m");
-	}
+	if (options->from.sa.sa_family && bind(fd, &options->from.sa, endpoint_len(&options->from)))
+		die(EXIT_BROKEN, "bind: %m");
 	return fd;
 }
 
