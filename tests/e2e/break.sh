@@ -12,15 +12,15 @@
 declare -A NOT_ALONE=(
 	['from_bridge spoofed']='forged sources'
 	['from_bridge to_job']='answers to what to_bridge has let through already'
-	['from_bridge job_to_denied']='by configuration: egress.sh'
-	['to_host_service job_to_denied']='by configuration: egress.sh'
-	['from_bridge_to_internal job_to_metadata']='needs a cloud: egress.sh'
+	['to_host_service job_to_denied']='a resolver or proxy of the host itself, denied: egress.sh'
+	['fence host_job_to_internal']='broadcast and multicast'
 	['from_container host_job_forged']='raw packets'
 	['to_host_api loopback_forged']='raw packets'
 	['to_own_api loopback_forged']='raw packets'
 	['to_quarantined loopback_forged']='raw packets'
 	['loopback loopback_forged']='raw packets'
 	['from_bridge bridge_job_quarantined']='unconfinable = quarantine: networks.sh'
+	['to_foreign shadow_listener']='a job whose cgroup is elsewhere: cgroups.sh'
 	['to_bridge bridge_job_quarantined']='unconfinable = quarantine: networks.sh'
 	['input loopback_forged']='raw packets'
 	['fence host_job_to_runner']='untracked packets'
@@ -42,10 +42,11 @@ declare -A BEHIND=(
 	['from_bridge job_to_bystander']='to_bridge to_job'
 	['from_container host_job_to_fenced']='from_fenced_port host_job_to_fenced'
 	['to_guarded_listener guarded_listener']='from_guarded_port guarded_listener'
+	['from_bridge_to_internal job_to_metadata']='from_bridge_to_internal job_to_internal'
 	['to_published shadow_listener']='from_container host_job_forged'
 )
 OPENING_SETS=(bystanders4 bystanders6 bystander_published bystander_cgroups own job_tags
-	bystander_ports)
+	bystander_ports services4 services6)
 declare -A OPENED TRIED # ["chain counter" or set]: how many flows
 
 # The rules with a counter: lines of "FAMILY CHAIN COUNTER HANDLE RULE…"
