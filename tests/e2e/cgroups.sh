@@ -223,17 +223,22 @@ engine_named() {
 }
 
 restarts() {
-	local start
+	local start took=0
 
 	host_up restarts && shim_start && jobfence_up || broken "host_up"
 	section "the engine's cgroup is made anew, as a restart does"
 	check "named" yes "$(engine_named && echo yes)"
 	engine_kill
-	host_wait 5000 rmdir "$HOST_UNIFIED$HOST_ENGINE_CGROUP"
-	start=$(now_ms)
-	mkdir "$HOST_UNIFIED$HOST_ENGINE_CGROUP"
-	host_wait 2000 engine_named
-	check_that "milliseconds until it is named, before the engine runs" $(($(now_ms) - start)) -le 500
+	# by then nothing else makes jobfence look again so soon
+	sleep 3
+	for _ in 1 2 3; do
+		host_wait 5000 rmdir "$HOST_UNIFIED$HOST_ENGINE_CGROUP"
+		start=$(now_ms)
+		mkdir "$HOST_UNIFIED$HOST_ENGINE_CGROUP"
+		host_wait 4000 engine_named
+		took=$((took + $(now_ms) - start))
+	done
+	check_that "milliseconds until it is named, thrice, before the engine runs" $took -le 1500
 	jobfence_stop
 	host_down
 }

@@ -95,6 +95,7 @@ bridge_flows() { # NETWORK JOB JOB BYSTANDER BYSTANDER
 		[ "$1" != inner ] || continue
 		flow "$1: job → host, by its LAN address, IPv$v" "$2" "$hostlan 22" "inet job_to_host"
 		flow "$1: job → internet, IPv$v" "$2" "$inet 443" open
+		flow "$1: job → LAN, IPv$v" "$2" "$lan 8080" "inet job_to_internal"
 		flow "$1: bystander → LAN, IPv$v" "$4" "$lan 8080" open
 	done
 }
@@ -350,6 +351,7 @@ nested() {
 	nested_dial "→ LAN" 'open:lan' "$LAN4" 8080
 	nested_dial "→ host" 'open:sshd' 10.99.0.1 22
 	nested_dial "→ a job's runner" "$CLOSED" "$(container_ip4 tenant)" 10999
+	check_flow "job → it" "$CLOSED" tenant 10.99.0.2 80
 	check "status calls its maker not held" '*NOT HELD*added capabilities*' "$(row_of router-)"
 	container_rm router
 	host_wait 3000 guarded_again
