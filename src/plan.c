@@ -4,9 +4,8 @@
  * steps, and equal rulesets give none. Absent is a value here: whatever is in our tables and not
  * in the desired ruleset goes, an attribute that is missing differs from one that is there.
  *
- * An interval set is never changed while rules look it up. The kernel shows the new content of a
- * range tree or a pipapo set only some time after the rules of the same transaction, so that even a
- * new set beside new rules would be empty for a moment. A copy with the new content is committed
+ * An interval set is never changed while rules look it up. The kernel shows the content of a
+ * new one only some time after the rules of the same transaction: it would be empty for a moment. A copy with the new content is committed
  * first; then the rules turn to it and the set is made anew; then they turn back.
  */
 #include "jobfence/plan.h"

@@ -5,13 +5,11 @@
 # resolvers, proxies and what the operator opened; the cloud's metadata by a setting of its own. Each
 # forbidden flow is open before jobfence, closed with it and counted; reloads change it.
 #
-# Usage: egress.sh [--quick]     (--quick: fewer replacements of a set under the flood)
+# Usage: egress.sh
+# shellcheck disable=SC2034,SC2086,SC2317 # facts of a container; addresses without blanks; rows by name
 set -u
 # shellcheck source=tests/e2e/checks.sh
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
-
-REPLACEMENTS=300
-[ "${1-}" != --quick ] || REPLACEMENTS=200
 
 # Behind the LAN: a resolver and a proxy on private networks, a service, the cloud. NET: on the internet.
 DNS4=10.99.0.53 DNS6=fd99::53 PROXY4=10.99.0.9 PROXY6=fd99::9 FAR4=10.88.0.7 FAR6=fd88::7
@@ -73,10 +71,13 @@ names_start() {
 	sleep 0.3
 }
 
-# asks WHO [SERVER]: what its resolver says
+# asks WHO: what its resolver says
 asks() {
-	in_container "$1" busybox nslookup "cloud.example" ${2:+"$2"} 2>/dev/null | grep -q 192.0.2.77 && echo answered ||
+	if in_container "$1" busybox nslookup cloud.example 2>/dev/null | grep -q 192.0.2.77; then
+		echo answered
+	else
 		echo silent
+	fi
 }
 
 open_wide() {
@@ -104,7 +105,7 @@ row() {
 		[ "$proto" != icmp ] || args=(--ping "$to")
 		if [ $MODE = control ]; then
 			got=$(dial_from "$who" --timeout 2000 "${args[@]}" 2>&1) TRIED=$((TRIED + 1))
-			[[ $got == open:* ]] && OPENED=$((OPENED + 1)) || say "$who → $to $proto $port: $got"
+			if [[ $got == open:* ]]; then OPENED=$((OPENED + 1)); else say "$who → $to $proto $port: $got"; fi
 		elif [ "$want" = open ]; then
 			check "$who → $to $proto $port" 'open:*' \
 				"$(dial_from "$who" --timeout 2000 "${args[@]}" 2>&1)"
@@ -267,6 +268,82 @@ try() { # TITLE CONFIGURATION ROWS…
 	for rows; do "$rows"; done
 }
 
+# --- around the rules ------------------------------------------------------------------------------
+
+# A host job that takes the place of a proxy of the host's.
+shadow() {
+	local one
+
+	for one in $HOST_GW4 "[$HOST_GW6]"; do
+		spawn_from gamma "$HOST_DIR/shadow.log" serve "tcp:$one:3140=shadow" "udp:$one:3140=shadow"
+	done
+	sleep 0.2
+	both alpha $HOST_GW4 $HOST_GW6 3140 tcp shadow_listener
+	both lan $HOST_GW4 $HOST_GW6 3140 tcp shadow_listener
+	both alpha $HOST_GW4 $HOST_GW6 3140 udp job_to_host
+}
+
+# says TO PORT: what answers a datagram of several fragments
+says() {
+	nsenter -t "$(container_pid alpha)" -n python3 - "$1" "$2" <<-'END' 2>/dev/null
+		import socket, sys
+		to = socket.getaddrinfo(sys.argv[1], int(sys.argv[2]), type=socket.SOCK_DGRAM)[0]
+		s = socket.socket(to[0], to[1])
+		s.settimeout(1)
+		s.sendto(b"x" * 4000, to[4])
+		print(s.recv(100).decode().strip())
+	END
+}
+
+# What denies by port sees a datagram whole.
+fragments() {
+	local to was
+
+	for to in $LAN4 $LAN6; do
+		was=$(counter inet job_to_internal)
+		check "fragments to $to 8080" '' "$(says $to 8080)"
+		check_that "  counted" "$(counter inet job_to_internal)" -gt "$was"
+	done
+	for to in $BAD4 $BAD6; do
+		was=$(counter inet job_to_denied)
+		check "fragments to $to 4443" '' "$(says $to 4443)"
+		check_that "  counted" "$(counter inet job_to_denied)" -gt "$was"
+		check "fragments to $to 80" bad "$(says $to 80)"
+	done
+}
+
+untracked() {
+	host_exec nft 'table inet untracked { chain prerouting {
+		type filter hook prerouting priority -300; iifname "docker0" notrack
+	}; }' || broken "notrack"
+	both alpha $LAN4 $LAN6 8080 "tcp udp icmp" job_to_internal
+	both alpha $META4 $META6 80 "tcp udp" job_to_metadata
+	both alpha $BAD4 $BAD6 4443 "tcp udp" job_to_denied
+	both alpha $DNS4 $DNS6 80 "tcp udp" job_to_internal
+	both alpha $HOST_GW4 $HOST_GW6 3129 "tcp udp" job_to_host
+	host_exec nft delete table inet untracked
+}
+
+# opens CHAIN COUNTER WHO TO PORT: closed, and open without the rules of one counter.
+opens() {
+	local chain=$1 counter=$2
+
+	shift 2
+	check "$1 → $2 $3" "$CLOSED" "$(dial_from "$1" --timeout 400 "${@:2}" 2>&1)"
+	delete_rules inet "$chain" "counter name \"$counter\"" || broken "$chain $counter"
+	check "  without $chain $counter" 'open:*' "$(dial_from "$1" --timeout 2000 "${@:2}" 2>&1)"
+}
+
+multicast_counts() {
+	local was to
+
+	for to in 224.0.0.77 ff05::77; do
+		was=$(counter inet host_job_to_internal)
+		dial_from gamma --udp --timeout 200 $to 9 >/dev/null 2>&1
+		check_that "host job → $to: counted" "$(counter inet host_job_to_internal)" -gt "$was"
+	done
+}
+
 host_up egress || broken "host_up"
 shim_start
 docker_h network create --ipv6 --subnet 172.30.0.0/24 --subnet fd00:5ec::/64 second >/dev/null || broken "network"
@@ -279,6 +356,8 @@ open_wide || broken "open_wide"
 section "without jobfence all of it is open"
 for rows in defaults configured none any any_without_metadata host_internet; do $rows; done
 check "control" "$TRIED" "$OPENED"
+check "control: fragments" "bad bad lan lan" \
+	"$(says $BAD4 4443) $(says $BAD6 4443) $(says $LAN4 8080) $(says $LAN6 8080)"
 check "Docker's embedded resolver" answered "$(asks user)"
 MODE=fenced
 
@@ -316,6 +395,33 @@ $ENTRIES" host_internet
 try "and back" "[egress]
 $BASE" defaults
 
+try "nobody in a proxy's place, fragments, what is untracked" "[egress]
+host = internet
+$BASE, $HOST_GW4:3140, [$HOST_GW6]:3140
+deny = $BAD4 tcp 4443, $BAD4 udp 4443, $BAD6 tcp 4443, $BAD6 udp 4443, $HOST_GW4 tcp 53, $HOST_GW6 tcp 53
+[metadata]
+host = deny" shadow fragments multicast_counts untracked
+
+section "each rule matters: the daemon is gone, one after another is taken out"
+jobfence_stop
+UP=
+opens from_bridge job_to_denied alpha $BAD4 4443
+opens to_host_service job_to_denied alpha $HOST_GW4 53
+opens from_bridge_to_internal job_to_internal alpha $LAN4 8080
+opens from_bridge_to_internal job_to_metadata alpha $META6 80
+opens fence_to_metadata host_job_to_metadata gamma $META4 80
+opens fence_to_internet host_job_to_internal gamma $LAN6 8080
+delete_rules inet from_outside 'services[46]' || broken "services"
+check "without its rule a host job is in the proxy's place" 'open:shadow' \
+	"$(dial_from lan --timeout 2000 $HOST_GW4 3140 2>&1)"
+delete_rules inet answer_to_bridge 'services[46]' || broken "services"
+check "without its rule the host's proxy has no answer" "$CLOSED" \
+	"$(dial_from alpha --timeout 400 $HOST_GW4 3128 2>&1)"
+
+jobfence_start || broken "jobfence"
+UP=1
+try "back to the defaults" "[egress]
+$BASE"
 section "a daemon that is gone leaves it as it is"
 jobfence_stop
 UP=
