@@ -24,6 +24,9 @@ enum field_needs {
 	NEEDS_IP6,
 	NEEDS_TCP,
 	NEEDS_ICMPV6,
+	NEEDS_UDP,
+	NEEDS_ICMP,
+	NEEDS_IGMP,
 };
 
 struct field_spec {

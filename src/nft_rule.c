@@ -26,7 +26,8 @@ struct builder {
 	uint64_t next; /* sets that are looked up by their other name */
 	enum family family;
 	int error;
-	bool ip, ip6, tcp, icmpv6; /* protocol matches that are already in */
+	bool ip, ip6;    /* protocol matches that are already in */
+	uint8_t l4proto; /* the same */
 };
 
 static struct nftnl_expr *add_expr(struct builder *b, const char *name)
@@ -77,7 +78,7 @@ static void add_meta(struct builder *b, uint32_t key, uint32_t reg)
 	set_u32(expr, NFTNL_EXPR_META_DREG, reg);
 }
 
-static void add_payload(struct builder *b, const struct field_spec *spec, uint32_t reg)
+static struct nftnl_expr *payload_expr(struct builder *b, const struct field_spec *spec)
 {
 	struct nftnl_expr *expr = add_expr(b, "payload");
 	uint32_t base = spec->source == FROM_LINK      ? NFT_PAYLOAD_LL_HEADER
@@ -87,7 +88,24 @@ static void add_payload(struct builder *b, const struct field_spec *spec, uint32
 	set_u32(expr, NFTNL_EXPR_PAYLOAD_BASE, base);
 	set_u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET, spec->offset);
 	set_u32(expr, NFTNL_EXPR_PAYLOAD_LEN, spec->len);
-	set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, reg);
+	return expr;
+}
+
+static void add_payload(struct builder *b, const struct field_spec *spec, uint32_t reg)
+{
+	set_u32(payload_expr(b, spec), NFTNL_EXPR_PAYLOAD_DREG, reg);
+}
+
+/* No checksum is mended: where the two differ the packet is one that nobody should believe. */
+static void add_copy(struct builder *b, const struct stmt *stmt)
+{
+	struct nftnl_expr *expr;
+
+	add_payload(b, field_spec(stmt->fields[1]), NFT_REG_1);
+	expr = payload_expr(b, field_spec(stmt->fields[0]));
+	set_u32(expr, NFTNL_EXPR_PAYLOAD_SREG, NFT_REG_1);
+	set_u32(expr, NFTNL_EXPR_PAYLOAD_CSUM_TYPE, NFT_PAYLOAD_CSUM_NONE);
+	set_u32(expr, NFTNL_EXPR_PAYLOAD_CSUM_OFFSET, 0);
 }
 
 /* fib daddr type, fib daddr oif, fib saddr . iif oif (present) */
@@ -141,13 +159,22 @@ static void add_load(struct builder *b, enum field field, uint32_t reg)
 	}
 }
 
-static void need(struct builder *b, bool *done, uint32_t meta_key, uint8_t value)
+static void need(struct builder *b, bool *done, uint8_t nfproto)
 {
-	if (*done)
+	if (*done || b->family != FAMILY_INET)
 		return;
 	*done = true;
-	add_meta(b, meta_key, NFT_REG_1);
-	add_cmp(b, false, &value, sizeof(value));
+	add_meta(b, NFT_META_NFPROTO, NFT_REG_1);
+	add_cmp(b, false, &nfproto, sizeof(nfproto));
+}
+
+static void need_l4proto(struct builder *b, uint8_t l4proto)
+{
+	if (b->l4proto == l4proto)
+		return;
+	b->l4proto = l4proto;
+	add_meta(b, NFT_META_L4PROTO, NFT_REG_1);
+	add_cmp(b, false, &l4proto, sizeof(l4proto));
 }
 
 /* The protocol that a payload field belongs to; in the bridge family the rules say it themselves
@@ -158,19 +185,28 @@ static void add_needs(struct builder *b, enum field field)
 	case NEEDS_NOTHING:
 		break;
 	case NEEDS_IP:
-		if (b->family == FAMILY_INET)
-			need(b, &b->ip, NFT_META_NFPROTO, NFPROTO_IPV4);
+		need(b, &b->ip, NFPROTO_IPV4);
 		break;
 	case NEEDS_IP6:
-		if (b->family == FAMILY_INET)
-			need(b, &b->ip6, NFT_META_NFPROTO, NFPROTO_IPV6);
+		need(b, &b->ip6, NFPROTO_IPV6);
 		break;
 	case NEEDS_TCP:
-		need(b, &b->tcp, NFT_META_L4PROTO, IPPROTO_TCP);
+		need_l4proto(b, IPPROTO_TCP);
 		break;
 	case NEEDS_ICMPV6:
-		need(b, &b->ip6, NFT_META_NFPROTO, NFPROTO_IPV6);
-		need(b, &b->icmpv6, NFT_META_L4PROTO, IPPROTO_ICMPV6);
+		need(b, &b->ip6, NFPROTO_IPV6);
+		need_l4proto(b, IPPROTO_ICMPV6);
+		break;
+	case NEEDS_UDP:
+		need_l4proto(b, IPPROTO_UDP);
+		break;
+	case NEEDS_ICMP:
+		need(b, &b->ip, NFPROTO_IPV4);
+		need_l4proto(b, IPPROTO_ICMP);
+		break;
+	case NEEDS_IGMP:
+		need(b, &b->ip, NFPROTO_IPV4);
+		need_l4proto(b, IPPROTO_IGMP);
 		break;
 	}
 }
@@ -206,10 +242,11 @@ static void add_compare(struct builder *b, const struct stmt *stmt)
 	const struct field_spec *spec = field_spec(stmt->fields[0]);
 	uint8_t byte = (uint8_t)stmt->value;
 	uint16_t port = htons((uint16_t)stmt->value);
+	uint32_t word = spec->big_endian ? htonl(stmt->value) : stmt->value;
 	uint8_t zero[16] = { 0 }; /* an IPv6 address is compared with :: only */
 	const void *data = spec->len == 1   ? (const void *)&byte
 			   : spec->len == 2 ? (const void *)&port
-			   : spec->len == 4 ? (const void *)&stmt->value
+			   : spec->len == 4 ? (const void *)&word
 					    : (const void *)zero;
 
 	add_needs(b, stmt->fields[0]);
@@ -301,7 +338,7 @@ static void add_reject(struct builder *b, const struct stmt *stmt)
 	struct nftnl_expr *expr;
 
 	if (reset)
-		need(b, &b->tcp, NFT_META_L4PROTO, IPPROTO_TCP);
+		need_l4proto(b, IPPROTO_TCP);
 	expr = add_expr(b, "reject");
 	set_u32(expr, NFTNL_EXPR_REJECT_TYPE,
 		reset ? NFT_REJECT_TCP_RST : NFT_REJECT_ICMPX_UNREACH);
@@ -335,7 +372,8 @@ static void add_stmt(struct builder *b, const struct stmt *stmt)
 		break;
 	case STMT_CMP:
 		add_compare(b, stmt);
-		b->tcp |= stmt->fields[0] == F_L4PROTO && stmt->value == IPPROTO_TCP;
+		if (stmt->fields[0] == F_L4PROTO && !stmt->negate)
+			b->l4proto = (uint8_t)stmt->value;
 		break;
 	case STMT_CMP_NAME:
 		add_compare_name(b, stmt);
@@ -347,6 +385,9 @@ static void add_stmt(struct builder *b, const struct stmt *stmt)
 		add_load(b, stmt->fields[0], NFT_REG_1);
 		add_bitwise(b, stmt->mask, stmt->value, sizeof(uint32_t));
 		set_mark(b, stmt->fields[0]);
+		break;
+	case STMT_COPY:
+		add_copy(b, stmt);
 		break;
 	case STMT_CT_MARK_MAP:
 		add_mark_map(b, stmt);

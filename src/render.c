@@ -60,13 +60,23 @@ static const char *value_name(enum field field, uint32_t value)
 	if (field == F_ETHER_TYPE || field == F_PROTOCOL)
 		return value == 0x0800 ? "ip" : value == 0x0806 ? "arp" : "ip6";
 	if (field == F_ICMPV6_TYPE)
-		return value == 135 ? "nd-neighbor-solicit" : "nd-neighbor-advert";
+		return value == 133   ? "nd-router-solicit"
+		       : value == 134 ? "nd-router-advert"
+		       : value == 135 ? "nd-neighbor-solicit"
+		       : value == 136 ? "nd-neighbor-advert"
+		       : value == 137 ? "nd-redirect"
+		       : value == 130 ? "mld-listener-query"
+				      : NULL;
 	if (field == F_RT_NEXTHOP4)
 		return "0.0.0.0";
-	if (field == F_RT_NEXTHOP6)
+	if (field == F_RT_NEXTHOP6 || field == F_IP6_SADDR)
 		return "::";
-	if (field == F_L4PROTO && (value == 6 || value == 17))
-		return value == 6 ? "tcp" : "udp";
+	if (field == F_L4PROTO)
+		return value == 2    ? "igmp"
+		       : value == 6  ? "tcp"
+		       : value == 17 ? "udp"
+		       : value == 58 ? "ipv6-icmp"
+				     : NULL;
 	return NULL;
 }
 
@@ -78,6 +88,8 @@ static void add_cmp(struct text *text, const struct stmt *stmt)
 	text_add(text, "%s%s ", field_spec(field)->text, stmt->negate ? " !=" : "");
 	if (name)
 		text_add(text, "%s", name);
+	else if (field_spec(field)->text[0] == '@')
+		text_add(text, "0x%0*" PRIx32, (int)field_spec(field)->len * 2, stmt->value);
 	else
 		text_add(text, "%" PRIu32, stmt->value);
 }
@@ -164,6 +176,10 @@ static void add_stmt(struct text *text, const struct stmt *stmt,
 		break;
 	case STMT_MARK_SET:
 		add_mark_set(text, stmt);
+		break;
+	case STMT_COPY:
+		text_add(text, "%s set %s", field_spec(stmt->fields[0])->text,
+			 field_spec(stmt->fields[1])->text);
 		break;
 	case STMT_CT_MARK_MAP:
 		text_add(text, "ct mark set ");

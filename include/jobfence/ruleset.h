@@ -195,18 +195,30 @@ enum field {
 	F_IP_FRAG_OFF,
 	F_IP6_SADDR,
 	F_IP6_DADDR,
+	F_IP6_LENGTH,
 	F_IP6_HOPLIMIT,
+	F_ICMP_TYPE,
+	F_IGMP_TYPE,
 	F_ICMPV6_TYPE,
 	F_TCP_SPORT,
 	F_TCP_DPORT,
 	F_TCP_FLAGS,
+	F_UDP_DPORT,
 	F_TH_SPORT,
 	F_TH_DPORT,
+	F_ETHER_DADDR,
 	F_ETHER_SADDR,
 	F_ETHER_TYPE,
 	F_LL_TYPE, /* the same where nft would ask for the type of the interface too */
 	F_ARP_SADDR_ETHER,
 	F_ARP_SADDR_IP,
+	/* without a name in nft 1.0.6, or not with the type that is needed: by place and length */
+	F_RAW_ETHER_DADDR4, /* the first 4 bytes */
+	F_RAW_ETHER_SADDR,
+	F_RAW_IP6_SADDR,
+	F_RAW_ND_TARGET,
+	F_RAW_ND_OPTION, /* type and length of the first option */
+	F_RAW_ND_MAC,    /* what is in it */
 	F_MAX,
 };
 
@@ -217,6 +229,7 @@ enum stmt_kind {
 	STMT_CMP_NAME,    /* an interface name or kind; "br-*" matches as a prefix */
 	STMT_BITS,        /* field & mask == value, field & mask != value */
 	STMT_MARK_SET,    /* meta mark or ct mark: set (mark & keep) | value */
+	STMT_COPY,        /* fields[0] set fields[1]: one part of the packet over another */
 	STMT_CT_MARK_MAP, /* ct mark set socket cgroupv2 … map @set */
 	STMT_COUNTER,     /* counter name "…" */
 	STMT_VERDICT,
