@@ -34,11 +34,14 @@ static const struct {
 	{ "host_job_to_bridge", GROUP_NEIGHBOURS },
 
 	{ "job_to_host", GROUP_HOST },
+	{ "past_bridge", GROUP_HOST },
 
 	{ "spoofed", GROUP_SPOOFING },
 	{ "job_spoofed", GROUP_SPOOFING },
 	{ "unknown_spoofed", GROUP_SPOOFING },
 	{ "job_control", GROUP_SPOOFING },
+	{ "unheard", GROUP_SPOOFING },
+	{ "wrong_port", GROUP_SPOOFING },
 	{ "injected", GROUP_SPOOFING },
 	{ "loopback_forged", GROUP_SPOOFING },
 	{ "host_job_forged", GROUP_SPOOFING },

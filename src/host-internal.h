@@ -13,6 +13,7 @@ struct host_egress {
 	struct attached_watch *attached; /* owned */
 	struct resolv_watch *resolv;     /* owned */
 	struct net_range *networks;      /* owned; of the last picture */
+	struct ip_addr *gateways;        /* the same */
 	struct resolvers resolvers;      /* of the last picture */
 	void (*changed)(void *data);
 	void *data;

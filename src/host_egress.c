@@ -44,6 +44,7 @@ void host_egress_done(struct host_egress *egress)
 	attached_watch_free(egress->attached);
 	resolv_watch_free(egress->resolv);
 	free(egress->networks);
+	free(egress->gateways);
 	*egress = (struct host_egress){ 0 };
 }
 
@@ -196,12 +197,36 @@ static void warn_of_local_proxies(struct host_egress *egress, const struct confi
 	}
 }
 
+static int fill_gateways(struct host_egress *egress, const struct config *config,
+			 struct model *model)
+{
+	size_t n;
+	const struct attached *list = attached_watch_list(egress->attached, &n);
+	struct ip_addr *gateways = reallocarray(egress->gateways, n + 1, sizeof(*gateways));
+
+	if (!gateways)
+		return -ENOMEM;
+	egress->gateways = gateways;
+	for (size_t i = 0; i < n; i++) {
+		const char *name = link_name(model, list[i].ifindex);
+
+		if (ip_addr_is_set(&list[i].local) && name &&
+		    policy_is_guarded(config, model, name))
+			gateways[model->gateways_n++] = list[i].local;
+	}
+	model->gateways = gateways;
+	return 0;
+}
+
 int host_egress_fill(struct host_egress *egress, const struct config *config, struct model *model)
 {
+	int r;
+
 	if (!egress->silent)
 		warn_of_local_proxies(egress, config);
 	fill_resolvers(egress, config, model);
 	model->proxies = config->proxies.addr;
 	model->proxies_n = config->proxies.n;
-	return fill_networks(egress, config, model);
+	r = fill_networks(egress, config, model);
+	return r < 0 ? r : fill_gateways(egress, config, model);
 }

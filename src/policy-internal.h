@@ -40,6 +40,9 @@ const struct link *policy_link(const struct model *model, int ifindex);
 
 int policy_add_ifname(struct ruleset *ruleset, enum set_id set, const char *name,
 		      const char *comment);
+/* An element of one field, with @text as its comment. */
+int policy_add_bytes(struct ruleset *ruleset, enum set_id set, const void *field, uint32_t len,
+		     const char *text);
 int policy_add_cgroup(struct ruleset *ruleset, enum set_id set, uint64_t id, const char *comment);
 
 /* The foreign cgroup of container @i where the fence can hold it by that, else NULL. */

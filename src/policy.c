@@ -176,6 +176,39 @@ static int add_foreign(struct policy *policy)
 	return r;
 }
 
+/* The host on its bridges: their MACs, what the kernel and Docker make of them, their addresses. */
+static int add_bridge_claims(struct policy *policy)
+{
+	static const struct ip_addr docker = { AF_INET6, { 0xfe, 0x80, [15] = 1 } };
+	const struct model *model = policy->model;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < model->links_n; i++) {
+		const struct link *link = &model->links[i];
+		struct ip_addr link_local = mac_addr_link_local(&link->mac);
+
+		if (!mac_addr_is_set(&link->mac) || strcmp(link->kind, "bridge") != 0 ||
+		    !policy_is_guarded(policy->config, model, link->name))
+			continue;
+		r = policy_add_bytes(policy->ruleset, SET_BOUND_MACS, link->mac.bytes,
+				     sizeof(link->mac.bytes), link->name);
+		if (r >= 0)
+			r = policy_add_bytes(policy->ruleset, SET_BOUND6, link_local.bytes,
+					     sizeof(link_local.bytes), link->name);
+		if (r >= 0)
+			r = policy_add_bytes(policy->ruleset, SET_BOUND6, docker.bytes,
+					     sizeof(docker.bytes), "every bridge of Docker's");
+	}
+	for (size_t i = 0; r >= 0 && i < model->gateways_n; i++) {
+		const struct ip_addr *addr = &model->gateways[i];
+		bool four = addr->family == AF_INET;
+
+		r = policy_add_bytes(policy->ruleset, four ? SET_BOUND4 : SET_BOUND6, addr->bytes,
+				     four ? 4 : 16, "gateway");
+	}
+	return r;
+}
+
 static int add_cgroup_base(struct policy *policy)
 {
 	const struct model *model = policy->model;
@@ -214,6 +247,8 @@ int policy_add_base(struct policy *policy)
 		r = add_foreign(policy);
 	if (r >= 0)
 		r = add_egress(policy);
+	if (r >= 0)
+		r = add_bridge_claims(policy);
 	return r < 0 ? r : add_cgroup_base(policy);
 }
 
@@ -247,6 +282,10 @@ static void keep_unknown(struct policy *policy)
 		SET_JOB_PORTS,
 		SET_JOB_BINDINGS4,
 		SET_JOB_BINDINGS6,
+		SET_PORT_MACS,
+		SET_BOUND_MACS,
+		SET_BOUND4,
+		SET_BOUND6,
 		SET_EGRESS_BYSTANDERS,
 		SET_BRIDGE_MACS,
 		SET_EGRESS_PORTS,

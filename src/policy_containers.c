@@ -68,6 +68,31 @@ static int add_addr(struct policy *policy, enum set_id set4, enum set_id set6,
 			   comment);
 }
 
+/* What a port sends with is its owner's: nobody may borrow it while nobody knows who he is. */
+static int add_claims(struct policy *policy, const struct link *port,
+		      const struct endpoint *endpoint, const char *comment)
+{
+	const struct ip_addr link_local = mac_addr_link_local(&endpoint->mac);
+	const struct mac_addr *mac = &endpoint->mac;
+	struct elem_key key;
+	int r;
+
+	elem_key_init(&key);
+	r = add_addr(policy, SET_BOUND4, SET_BOUND6, &key, &endpoint->ip4, comment);
+	if (r >= 0)
+		r = add_addr(policy, SET_BOUND4, SET_BOUND6, &key, &endpoint->ip6, comment);
+	if (r < 0 || !mac_addr_is_set(mac))
+		return r;
+	r = add_addr(policy, SET_BOUND4, SET_BOUND6, &key, &link_local, comment);
+	elem_key_add(&key, mac->bytes, sizeof(mac->bytes));
+	if (r >= 0)
+		r = ruleset_add(policy->ruleset, SET_BOUND_MACS, &key, 0, comment);
+	elem_key_init(&key);
+	elem_key_ifname(&key, port->name);
+	elem_key_add(&key, mac->bytes, sizeof(mac->bytes));
+	return r < 0 ? r : ruleset_add(policy->ruleset, SET_PORT_MACS, &key, 0, comment);
+}
+
 static int add_bindings(struct policy *policy, const struct link *port,
 			const struct endpoint *endpoint, const char *comment)
 {
@@ -157,6 +182,8 @@ static int add_endpoints(struct policy *policy, size_t i, const char *comment)
 		r = is_job_side(policy, i)
 			    ? add_job_endpoint(policy, i, endpoint, bridge->name, port, comment)
 			    : add_bystander_endpoint(policy, endpoint, port, comment);
+		if (r >= 0 && port)
+			r = add_claims(policy, port, endpoint, comment);
 	}
 	return r;
 }

@@ -16,6 +16,18 @@ int policy_add_ifname(struct ruleset *ruleset, enum set_id set, const char *name
 	return ruleset_add(ruleset, set, &key, 0, comment);
 }
 
+int policy_add_bytes(struct ruleset *ruleset, enum set_id set, const void *field, uint32_t len,
+		     const char *text)
+{
+	struct elem_key key;
+	const char *comment;
+	int r = ruleset_comment(ruleset, text, &comment);
+
+	elem_key_init(&key);
+	elem_key_add(&key, field, len);
+	return r < 0 ? r : ruleset_add(ruleset, set, &key, 0, comment);
+}
+
 int policy_add_cgroup(struct ruleset *ruleset, enum set_id set, uint64_t id, const char *comment)
 {
 	struct elem_key key;
@@ -23,6 +35,11 @@ int policy_add_cgroup(struct ruleset *ruleset, enum set_id set, uint64_t id, con
 	elem_key_init(&key);
 	elem_key_u64(&key, id);
 	return ruleset_add(ruleset, set, &key, 0, comment);
+}
+
+bool policy_is_claim(enum set_id set)
+{
+	return set == SET_BOUND_MACS || set == SET_BOUND4 || set == SET_BOUND6;
 }
 
 /* Links are sorted by ifindex. */

@@ -230,3 +230,26 @@ int reconcile_run(struct reconcile *reconcile, const struct config *config,
 	reconcile->verdicts = take_ptr(verdicts);
 	return 0;
 }
+
+/* A claim follows its owner's life, which nobody will watch: the next container may be given a dead
+ * one's address and would be shut out. The bridges' own claims stay, and so does all the rest. */
+int reconcile_leave(struct reconcile *reconcile, const struct config *config,
+		    const struct model *model, struct diag *diag)
+{
+	_cleanup_(ruleset_freep) struct ruleset *desired = NULL;
+	struct reconcile_result result = { 0 };
+	struct model host = *model;
+	int r;
+
+	host.containers_n = 0;
+	host.in_sync = false;
+	r = policy_build(config, &host, &desired, NULL);
+	if (r < 0)
+		return diag_set(diag, r, "no memory to build the ruleset");
+	for (size_t set = 0; set < SET_MAX; set++)
+		if (policy_is_claim((enum set_id)set))
+			desired->keep[set] = false;
+	r = run_full(reconcile, &host, desired, &result, diag);
+	reconcile_forget(reconcile);
+	return r;
+}

@@ -121,6 +121,23 @@ static int step(struct daemon *d)
 	return 0;
 }
 
+static void leave(struct daemon *d)
+{
+	struct diag diag = { 0 };
+	struct model model;
+	int r = host_get_model(d->host, &model);
+
+	if (r >= 0) {
+		model.bridge_meta = d->bridge_meta;
+		r = reconcile_leave(d->reconcile, &d->config, &model, &diag);
+	}
+	if (r < 0)
+		log_warn("the claims of containers stay in table bridge: while no jobfence runs, a "
+			 "new "
+			 "container with a dead one's address has no network: %s",
+			 diag.text[0] ? diag.text : strerror(-r));
+}
+
 static int on_reconcile(sd_event_source *source, void *data)
 {
 	struct daemon *d = data;
@@ -402,6 +419,7 @@ int command_run(const struct options *options)
 	(void)sd_event_set_watchdog(d.event, true);
 	r = sd_event_loop(d.event);
 	(void)sd_notify(0, "STOPPING=1");
+	leave(&d);
 	log_notice("stopping; the ruleset stays in the kernel (jobfence remove takes it out)");
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

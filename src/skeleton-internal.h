@@ -47,6 +47,9 @@
 #define CLEAR_BIT(field_, bit_)                                                                    \
 	((struct stmt){ .kind = STMT_MARK_SET, .fields = { field_ }, .fields_n = 1,                \
 			.mask = ~(bit_), .value = 0 })
+/* to set from: for two that must be equal and cannot be compared (nft has no such test) */
+#define COPY(to_, from_)                                                                           \
+	((struct stmt){ .kind = STMT_COPY, .fields = { to_, from_ }, .fields_n = 2 })
 #define COUNT(name_) ((struct stmt){ .kind = STMT_COUNTER, .name = (name_) })
 #define ACCEPT ((struct stmt){ .kind = STMT_VERDICT, .verdict = VERDICT_ACCEPT })
 #define DROP ((struct stmt){ .kind = STMT_VERDICT, .verdict = VERDICT_DROP })
@@ -80,6 +83,8 @@
 #define FRAGMENT                                                                                   \
 	((struct stmt){ .kind = STMT_BITS, .negate = true, .fields = { F_IP_FRAG_OFF },            \
 			.fields_n = 1, .mask = 0x3fff, .value = 0 })
+/* @ll,0,32 0x0180c200: to 01:80:c2:00:…, groups that no bridge forwards (IEEE 802.1Q, 8.6.3) */
+#define LINK_GROUP EQ(F_RAW_ETHER_DADDR4, 0x0180c200)
 #define TO_LOCAL EQ(F_FIB_DADDR_TYPE, 2 /* RTN_LOCAL */)
 
 struct chain *skeleton_chain(struct skeleton *skeleton, enum family family, const char *name,

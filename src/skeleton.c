@@ -12,6 +12,7 @@
 
 static const struct counter_spec counters[] = {
 	{ FAMILY_INET, "spoofed", "packets of a bridge job whose source is not behind its bridge" },
+	{ FAMILY_INET, "past_bridge", "packets from a port itself: no bridge saw them" },
 	{ FAMILY_INET, "job_to_host", "bridge job to an address of the host" },
 	{ FAMILY_INET, "job_to_bystander", "bridge job to a bystander" },
 	{ FAMILY_INET, "to_job", "LAN, another bridge or a bystander to bridge job" },
@@ -40,6 +41,13 @@ static const struct counter_spec counters[] = {
 	{ FAMILY_INET, "to_quarantined", "anyone but the host to a quarantined job" },
 	{ FAMILY_BRIDGE, "job_to_neighbour", "frames between ports of one bridge" },
 	{ FAMILY_BRIDGE, "job_spoofed", "frames of a job with an address that is not its own" },
+	{ FAMILY_BRIDGE, "unknown_spoofed",
+	  "frames of a port that nobody named, with another's address or of no known protocol" },
+	{ FAMILY_BRIDGE, "job_control",
+	  "frames that rule a network: router advertisements, DHCP offers, multicast queries" },
+	{ FAMILY_BRIDGE, "unheard",
+	  "what containers say at their start before they have an address" },
+	{ FAMILY_BRIDGE, "wrong_port", "frames of the host at a port that is not their owner's" },
 	{ FAMILY_BRIDGE, "stale_bystander", "packets for a bystander whose address a job has now" },
 	{ FAMILY_NETDEV, "injected", "frames for a bridge job that the host did not send" },
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rules for containers on bridges: what they may send (prerouting), what may be sent to them
- * (forward, postrouting), and what crosses between ports of one bridge (table bridge).
+ * Rules of table inet for containers on bridges: what they may send (prerouting) and what may be sent
+ * to them (forward, postrouting). What their frames may say is in skeleton_ports.c.
  *
  * The source is judged in prerouting, before anyone's NAT or mark: there the mark that the bridge
  * family gave to a bystander's port is read and taken off again, so that routing and other rules
@@ -10,7 +10,6 @@
 #include "skeleton-internal.h"
 
 #include <linux/netfilter.h>
-#include <linux/netfilter_bridge.h>
 #include <linux/netfilter_ipv4.h>
 
 #define ND_SOLICIT 135
@@ -19,9 +18,6 @@
 #define RTN_LOCAL_ 2
 #define RTN_BROADCAST_ 3
 #define RTN_MULTICAST_ 5
-#define ETHERTYPE_IP_ 0x0800
-#define ETHERTYPE_ARP_ 0x0806
-#define ETHERTYPE_IPV6_ 0x86dd
 
 /* iifname @guarded_bridges jump TARGET
  * iifname "br-*" meta iifkind "bridge" iifname != @spared_bridges jump TARGET */
@@ -191,6 +187,9 @@ void skeleton_inet_bridges(struct skeleton *skeleton)
 	 * NAT, so that addresses are those that the job wrote */
 	chain = skeleton_base_chain(skeleton, FAMILY_INET, "prerouting", NF_INET_PRE_ROUTING,
 				    NF_IP_PRI_CONNTRACK + 10);
+	/* @ll,0,32 0x0180c200 meta iifkind "veth" counter name "past_bridge" drop */
+	RULE(chain, "a bridge gives such a frame to the host as its port's own, past its own hooks",
+	     LINK_GROUP, NAMED(F_IIFKIND, "veth"), COUNT("past_bridge"), DROP);
 	from_guarded(chain, "from_bridge");
 	/* type filter hook forward priority filter - 10 */
 	chain = skeleton_base_chain(skeleton, FAMILY_INET, "forward", NF_INET_FORWARD,
@@ -229,86 +228,4 @@ void skeleton_inet_bridges(struct skeleton *skeleton)
 	RULE(chain, NULL, COUNT("host_job_to_published"), DROP);
 
 	refuse(skeleton);
-}
-
-static void bindings(struct chain *chain)
-{
-	/* iifname @job_ports ether type != ip ether type != arp ether type != ip6
-	 * counter name "job_spoofed" drop */
-	RULE(chain, "a tag (802.1Q) would hide what is behind it from the rules below",
-	     IN(SET_JOB_PORTS, F_IIFNAME), NE(F_ETHER_TYPE, ETHERTYPE_IP_),
-	     NE(F_ETHER_TYPE, ETHERTYPE_ARP_), NE(F_ETHER_TYPE, ETHERTYPE_IPV6_),
-	     COUNT("job_spoofed"), DROP);
-	/* iifname @job_ports ether type ip iifname . ether saddr . ip saddr != @job_bindings4
-	 * counter name "job_spoofed" drop */
-	RULE(chain, NULL, IN(SET_JOB_PORTS, F_IIFNAME), EQ(F_ETHER_TYPE, ETHERTYPE_IP_),
-	     NOT_IN(SET_JOB_BINDINGS4, F_IIFNAME, F_ETHER_SADDR, F_IP_SADDR), COUNT("job_spoofed"),
-	     DROP);
-	/* iifname @job_ports ether type arp iifname . arp saddr ether . arp saddr ip !=
-	 * @job_bindings4 counter name "job_spoofed" drop */
-	RULE(chain, NULL, IN(SET_JOB_PORTS, F_IIFNAME), EQ(F_ETHER_TYPE, ETHERTYPE_ARP_),
-	     NOT_IN(SET_JOB_BINDINGS4, F_IIFNAME, F_ARP_SADDR_ETHER, F_ARP_SADDR_IP),
-	     COUNT("job_spoofed"), DROP);
-	/* iifname @job_ports ether type ip6 iifname . ether saddr . ip6 saddr != @job_bindings6
-	 * counter name "job_spoofed" drop */
-	RULE(chain, "the link-local address too; duplicate address detection goes unheard",
-	     IN(SET_JOB_PORTS, F_IIFNAME), EQ(F_ETHER_TYPE, ETHERTYPE_IPV6_),
-	     NOT_IN(SET_JOB_BINDINGS6, F_IIFNAME, F_ETHER_SADDR, F_IP6_SADDR), COUNT("job_spoofed"),
-	     DROP);
-}
-
-/* Which frames are between ports of a guarded bridge: by the bridge's name where the kernel can
- * say it (NFT_BRIDGE_META), else every veth whose bridge is not known to be somebody else's. */
-static void bridge_forward(struct skeleton *skeleton)
-{
-	struct chain *chain = skeleton_base_chain(skeleton, FAMILY_BRIDGE, "forward", NF_BR_FORWARD,
-						  NF_BR_PRI_FILTER_BRIDGED + 190);
-
-	if (skeleton->params.bridge_meta) {
-		/* meta ibrname @guarded_bridges jump between_ports */
-		RULE(chain, NULL, IN(SET_BRIDGE_GUARDED, F_IBRNAME), JUMP("between_ports"));
-		/* meta ibrname "br-*" meta ibrname != @spared_bridges jump between_ports */
-		RULE(chain, NULL, NAMED(F_IBRNAME, "br-*"), NOT_IN(SET_BRIDGE_SPARED, F_IBRNAME),
-		     JUMP("between_ports"));
-	} else {
-		/* iifname @foreign_ports accept */
-		RULE(chain, NULL, IN(SET_FOREIGN_PORTS, F_IIFNAME), ACCEPT);
-		/* meta iifkind "veth" jump between_ports */
-		RULE(chain, NULL, NAMED(F_IIFKIND, "veth"), JUMP("between_ports"));
-		/* meta oifkind "veth" jump between_ports */
-		RULE(chain, NULL, NAMED(F_OIFKIND, "veth"), JUMP("between_ports"));
-	}
-	chain = skeleton_chain(skeleton, FAMILY_BRIDGE, "between_ports",
-			       "frames between two containers of one bridge");
-	/* iifname @bystander_ports oifname @bystander_ports accept */
-	RULE(chain, NULL, IN(SET_BYSTANDER_PORTS, F_IIFNAME), IN(SET_BYSTANDER_PORTS, F_OIFNAME),
-	     ACCEPT);
-	/* iifname @job_ports   (no verdict: the element counts) */
-	RULE(chain, NULL, IN(SET_JOB_PORTS, F_IIFNAME));
-	/* counter name "job_to_neighbour" drop */
-	RULE(chain, NULL, COUNT("job_to_neighbour"), DROP);
-}
-
-void skeleton_bridge(struct skeleton *skeleton)
-{
-	uint32_t mark = skeleton->params.mark_bystander;
-	struct chain *chain;
-
-	/* type filter hook prerouting priority dstnat - 10: before br_netfilter, whose inet
-	 * prerouting reads the mark */
-	chain = skeleton_base_chain(skeleton, FAMILY_BRIDGE, "prerouting", NF_BR_PRE_ROUTING,
-				    NF_BR_PRI_NAT_DST_BRIDGED - 10);
-	/* iifname @bystander_ports meta mark set meta mark | BYSTANDER */
-	RULE(chain, "read and taken off in inet prerouting", IN(SET_BYSTANDER_PORTS, F_IIFNAME),
-	     SET_BIT(F_MARK, mark));
-	bindings(chain);
-	bridge_forward(skeleton);
-	/* type filter hook output priority filter - 10 */
-	chain = skeleton_base_chain(skeleton, FAMILY_BRIDGE, "output", NF_BR_LOCAL_OUT,
-				    NF_BR_PRI_FILTER_BRIDGED + 190);
-	/* meta mark & BYSTANDER == BYSTANDER oifname != @bystander_ports
-	 * counter name "stale_bystander" drop */
-	RULE(chain, "a dead bystander's address opens nothing for the next container",
-	     BITS(F_MARK, mark, mark), NOT_IN(SET_BYSTANDER_PORTS, F_OIFNAME),
-	     COUNT("stale_bystander"), DROP);
 }

@@ -35,6 +35,8 @@ struct model {
 	/* Networks that the host is attached to, but those of guarded bridges and of loopback. */
 	const struct net_range *attached;
 	size_t attached_n;
+	const struct ip_addr *gateways; /* what the host is called on guarded bridges */
+	size_t gateways_n;
 	const struct ip_addr *resolvers; /* what jobs may ask on port 53: configured or found */
 	size_t resolvers_n;
 	const struct sock_addr *proxies; /* configured or found */
@@ -55,6 +57,8 @@ void policy_skeleton_params(const struct config *config, const struct model *mod
 int policy_build(const struct config *config, const struct model *model,
 		 struct ruleset **ret_ruleset, struct verdict **ret_verdicts);
 
+/* A set of what unknown ports may not borrow. A daemon that ends takes its containers' claims back. */
+bool policy_is_claim(enum set_id set);
 /* "br-" and 12 hex digits: the name that Docker gives a bridge of its own. */
 bool policy_is_docker_bridge(const char *name);
 /* The device is guarded: configured, named by the engine, or of Docker's naming. */

@@ -29,6 +29,10 @@ int reconcile_run(struct reconcile *reconcile, const struct config *config,
 		  const struct model *model, struct reconcile_result *ret_result,
 		  struct diag *diag);
 
+/* The daemon ends: takes back what would shut out containers that nobody will name. Returns as above. */
+int reconcile_leave(struct reconcile *reconcile, const struct config *config,
+		    const struct model *model, struct diag *diag);
+
 /* The kernel may not be what was committed. */
 void reconcile_forget(struct reconcile *reconcile);
 

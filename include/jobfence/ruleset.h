@@ -103,6 +103,10 @@ enum set_id {
 	SET_JOB_PORTS,
 	SET_JOB_BINDINGS4,
 	SET_JOB_BINDINGS6,
+	SET_PORT_MACS,
+	SET_BOUND_MACS,
+	SET_BOUND4,
+	SET_BOUND6,
 	/* netdev */
 	SET_EGRESS_BYSTANDERS,
 	SET_BRIDGE_MACS,
@@ -268,7 +272,7 @@ struct rule {
 	const char *why;                   /* for the text twins; NULL for none */
 };
 
-#define CHAINS_MAX 80
+#define CHAINS_MAX 112
 #define CHAIN_RULES_MAX 24
 
 struct chain {

@@ -119,30 +119,30 @@ list_attacks() {
 		"attack_inject 10998"
 	attack "frame on lo to another's runner" "inet loopback_forged" \
 		"$lo; inet to_own_api put on lo" "attack_inject 10999"
-	attack "a neighbour's MAC and IPv4" "bridge job_spoofed" "bridge prerouting job_bindings4; $stranger" \
+	attack "a neighbour's MAC and IPv4" "bridge job_spoofed" "+bridge prerouting ether type ip accept; $stranger" \
 		"attack_as $dm $d4 $b4"
-	attack "a neighbour's IPv4" "bridge job_spoofed" "bridge prerouting job_bindings4; $stranger" \
+	attack "a neighbour's IPv4" "bridge job_spoofed" "+bridge prerouting ether type ip accept; $stranger" \
 		"attack_as $am $d4 $b4"
-	attack "a neighbour's MAC and IPv6" "bridge job_spoofed" "bridge prerouting job_bindings6; $stranger" \
+	attack "a neighbour's MAC and IPv6" "bridge job_spoofed" "+bridge prerouting ether type ip6 accept; $stranger" \
 		"attack_as $dm $d6 $b6"
 	attack "a neighbour's MAC, no known protocol" "bridge job_spoofed" \
-		"bridge prerouting ether type != ip; $stranger" "attack_raw"
-	attack "answer to another job by an accomplice" "bridge job_spoofed" "bridge prerouting job_bindings4" \
+		"+bridge prerouting ether type 0x88b5 accept; $stranger" "attack_raw"
+	attack "answer to another job by an accomplice" "bridge job_spoofed" "+bridge prerouting ether type ip accept" \
 		"attack_accomplice $b4 $INET4"
 	attack "answer to another job by an accomplice, IPv6" "bridge job_spoofed" \
-		"bridge prerouting job_bindings6" "attack_accomplice $b6 [$INET6]"
-	attack "the host's ARP entry of a neighbour" "bridge job_spoofed" "bridge prerouting arp" \
+		"+bridge prerouting ether type ip6 accept" "attack_accomplice $b6 [$INET6]"
+	attack "the host's ARP entry of a neighbour" "bridge job_spoofed" "+bridge prerouting ether type arp accept" \
 		"attack_neighbour arp $d4 $HOST_GW4"
-	attack "the host's ND entry of a neighbour" "bridge job_spoofed" "bridge prerouting job_bindings6" \
+	attack "the host's ND entry of a neighbour" "bridge job_spoofed" "+bridge prerouting ether type ip6 accept" \
 		"attack_neighbour na ${d6//[][]/} $HOST_GW6"
 	attack "the LAN's address, to the host" "bridge job_spoofed" \
-		"bridge prerouting job_bindings4; inet from_bridge spoofed; inet from_bridge_to_host job_to_host" \
+		"+bridge prerouting ether type ip accept; inet from_bridge spoofed; inet from_bridge_to_host job_to_host" \
 		"attack_forged $LAN4 $HOST_GW4"
 	attack "the LAN's address, to the host, IPv6" "bridge job_spoofed" \
-		"bridge prerouting job_bindings6; inet from_bridge spoofed; inet from_bridge_to_host job_to_host" \
+		"+bridge prerouting ether type ip6 accept; inet from_bridge spoofed; inet from_bridge_to_host job_to_host" \
 		"attack_forged [$LAN6] [$HOST_GW6]"
 	attack "the host's own address, IPv6" "bridge job_spoofed" \
-		"bridge prerouting job_bindings6; inet from_bridge spoofed; inet from_bridge_to_host job_to_host" \
+		"+bridge prerouting ether type ip6 accept; inet from_bridge spoofed; inet from_bridge_to_host job_to_host" \
 		"attack_forged [$HOST_LAN6] [$HOST_GW6]"
 }
 

@@ -160,7 +160,7 @@ list_attacks() {
 	local place='inet from_container th sport @published'
 	local lo='inet loopback loopback_forged'
 	local pieces='inet from_container frag-off'
-	local type='bridge prerouting ether type != ip'
+	local type='+bridge prerouting ether type 0x8100 accept'
 	local q
 
 	q=$(container_app qq)

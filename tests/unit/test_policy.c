@@ -56,6 +56,42 @@ static void bridge_job_is_named_and_bound(void **state)
 	assert_set(f, SET_HOST_JOBS, "");
 }
 
+/* Nobody may send as them from a port that is not known. */
+static void what_a_known_port_sends_with_is_claimed(void **state)
+{
+	static const char macs[] = "02:42:00:00:00:01, 02:42:ac:11:00:02, 02:42:ac:11:00:03";
+	struct fixture *f = *state;
+	struct ip_addr gateways[2];
+
+	assert_int_equal(mac_addr_parse("02:42:00:00:00:01", &f->links[1].mac), 0);
+	assert_int_equal(mac_addr_parse("02:42:00:00:00:99", &f->links[3].mac), 0); /* br-lan */
+	assert_int_equal(ip_addr_parse("172.17.0.1", &gateways[0]), 0);
+	assert_int_equal(ip_addr_parse("fd00:d0c::1", &gateways[1]), 0);
+	f->model.gateways = gateways;
+	f->model.gateways_n = 2;
+	f->model.containers_n = 2;
+	build(f);
+	assert_set(f, SET_PORT_MACS,
+		   "\"vetha\" . 02:42:ac:11:00:02, \"vethb\" . 02:42:ac:11:00:03");
+	assert_set(f, SET_BOUND_MACS, macs);
+	assert_set(f, SET_BOUND4, "172.17.0.1, 172.17.0.2, 172.17.0.3");
+	assert_set(f, SET_BOUND6,
+		   "fd00:d0c::1, fd00:d0c::2, fd00:d0c::3, fe80::1, fe80::42:ff:fe00:1, "
+		   "fe80::42:acff:fe11:2, fe80::42:acff:fe11:3");
+	/* its own port is not known, or it is dead: it would shut itself out, or the next one */
+	f->nsid[1] = 9;
+	build(f);
+	assert_set(f, SET_BOUND4, "172.17.0.1, 172.17.0.2");
+	f->containers[0].state = CONTAINER_EXITED;
+	build(f);
+	assert_set(f, SET_PORT_MACS, "");
+	assert_set(f, SET_BOUND_MACS, "02:42:00:00:00:01");
+	assert_set(f, SET_BOUND4, "172.17.0.1");
+	assert_set(f, SET_BOUND6, "fd00:d0c::1, fe80::1, fe80::42:ff:fe00:1");
+	assert_true(policy_is_claim(SET_BOUND_MACS) && policy_is_claim(SET_BOUND4) &&
+		    policy_is_claim(SET_BOUND6) && !policy_is_claim(SET_PORT_MACS));
+}
+
 static void bystanders_open_by_their_port(void **state)
 {
 	struct fixture *f = *state;
@@ -350,7 +386,7 @@ static void out_of_sync_nothing_is_taken_out(void **state)
 	build(f);
 	for (size_t i = 0; i < SET_MAX; i++)
 		kept += f->ruleset->keep[i];
-	assert_int_equal(kept, 28);
+	assert_int_equal(kept, 32);
 	/* configuration is never kept */
 	assert_false(f->ruleset->keep[SET_HOST_APIS]);
 	assert_false(f->ruleset->keep[SET_FENCED_CGROUPS]);
@@ -492,6 +528,7 @@ int main(void)
 		TEST(base_sets_need_no_container),
 		TEST(foreign_ports_only_without_ibrname),
 		TEST(bridge_job_is_named_and_bound),
+		TEST(what_a_known_port_sends_with_is_claimed),
 		TEST(bystanders_open_by_their_port),
 		TEST(bystander_without_port_opens_nothing),
 		TEST(early_bystander_opens_by_mac),
