@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Inside a machine of tests/vm/run: runs the steps that are in /share/steps, one after another, also
+# across the reboot that "install" is. What each printed goes to /share/out, what it counted to
+# /share/out/results, a line about it to the second serial port, which run shows.
+set -u
+
+STATE=/var/lib/jobfence-vm
+OUT=/share/out
+STEP_SECONDS=1500
+export HOME=/root LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
+export JOBFENCE=/jobfence/build/release/jobfence
+
+tell() { printf '   %s\r\n' "$*" >/dev/ttyS1; }
+
+uptime_s() { local up; read -r up _ </proc/uptime; echo "${up%.*}"; }
+
+facts() {
+	tell "$(. /etc/os-release; echo "$PRETTY_NAME"), kernel $(uname -r)," \
+		"$(dockerd --version | cut -d, -f1), $(systemctl --version | head -n 1 | cut -d' ' -f1,2)," \
+		"/sys/fs/cgroup: $(stat -fc %T /sys/fs/cgroup); up after $(uptime_s) s"
+}
+
+# Counts of a log in PASSED and FAILED, by the last line "N passed, M failed" as tests/run does.
+count() { # LOG EXIT-CODE
+	PASSED='' FAILED=''
+	read -r PASSED FAILED < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed.*/\1 \2/p' "$1" |
+		tail -n 1)
+	PASSED=${PASSED:-0} FAILED=${FAILED:-0}
+	if [ "$2" -eq 0 ] && [ "$PASSED$FAILED" = 00 ]; then
+		PASSED=1
+	elif [ "$2" -ne 0 ] && [ "$FAILED" -eq 0 ]; then
+		FAILED=1
+	fi
+}
+
+kernel() {
+	local log passed all
+
+	log=$(ctest --test-dir build/release -L kernel -j 1 --no-tests=error --output-on-failure 2>&1)
+	printf '%s\n' "$log"
+	all=$(grep -cE '^ *[0-9]+/[0-9]+ Test ' <<<"$log")
+	passed=$(grep -cE '^ *[0-9]+/[0-9]+ Test .* Passed ' <<<"$log")
+	printf '%d passed, %d failed\n' "$passed" $((all - passed))
+	[ "$all" -gt 0 ] && [ "$passed" -eq "$all" ]
+}
+
+# As README.md has it. The reboot shows the order in which systemd starts both.
+install() {
+	cmake --install build/release --prefix /usr &&
+		echo DSTACK_SERVER_JOB_NETWORK_MODE=2 >/etc/default/jobfence &&
+		systemctl daemon-reload &&
+		systemctl enable jobfence docker
+}
+
+run_step() { # NUMBER STEP
+	local log code since
+
+	log=$OUT/$1-$(tr -cs 'a-zA-Z0-9\n' - <<<"$2").log
+	since=$(uptime_s)
+	case $2 in
+	kernel | install) "$2" ;;
+	*) timeout -k 30 $STEP_SECONDS bash -c "exec env $2" ;;
+	esac </dev/null >"$log" 2>&1
+	code=$?
+	count "$log" $code
+	echo "$PASSED $FAILED $2" >>$OUT/results
+	tell "$(printf '%-50s %4d passed, %d failed (%d s)' "$2" "$PASSED" "$FAILED" \
+		$(($(uptime_s) - since)))"
+	[ "$FAILED" -gt 0 ] || return 0
+	[ $code -ne 124 ] || tell "| took more than $STEP_SECONDS s"
+	{ grep -E '✗|FAILED' "$log" | head -n 40; tail -n 15 "$log"; } | while IFS= read -r line; do
+		tell "| $line"
+	done
+}
+
+mkdir -p $STATE
+if [ ! -e $STATE/next ]; then
+	facts
+	tar -C / -xf /share/jobfence.tar || exit 1
+	echo 0 >$STATE/next
+fi
+cd /jobfence || exit 1
+mapfile -t STEPS </share/steps
+for ((i = $(<$STATE/next); i < ${#STEPS[@]}; i++)); do
+	if [ "${STEPS[i]}" = keep ]; then
+		touch $OUT/done
+		tell "kept: a root shell is on the console"
+		exit 0
+	fi
+	run_step "$i" "${STEPS[i]}"
+	echo $((i + 1)) >$STATE/next
+	if [ "${STEPS[i]}" = install ]; then
+		sync
+		systemctl reboot
+		exit 0
+	fi
+done
+touch $OUT/done
+systemctl poweroff
