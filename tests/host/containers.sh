@@ -51,7 +51,12 @@ container_port() {
 	*) container_fact "$1" "C_PORT_$2_tcp" ;;
 	esac
 }
-container_cgroup() { echo "$HOST_UNIFIED$HOST_CGROUP_PARENT/$(container_id "$1")"; }
+container_cgroup() {
+	local C_CGROUP
+
+	container_place "$(container_id "$1")"
+	echo "$C_CGROUP"
+}
 
 container_fact() {
 	# shellcheck disable=SC2034 # the file sets them, $2 names one
@@ -176,11 +181,12 @@ bystander_start() {
 
 # job_exec ALIAS CMD…: a process of the container in 2 ms: its cgroup, namespaces and capabilities.
 job_exec() {
-	local C_ID C_PID alias=$1
+	local C_ID C_PID C_CGROUP alias=$1
 
 	shift
 	container_facts "$alias" || return 3
-	"$HOST_BIN/inside" "$HOST_UNIFIED$HOST_CGROUP_PARENT/$C_ID" "$C_PID" "$@"
+	container_place "$C_ID"
+	"$HOST_BIN/inside" "$C_CGROUP" "$C_PID" "$@"
 }
 
 # in_container ALIAS CMD…: the same by docker exec, with seccomp and all.

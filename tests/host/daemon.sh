@@ -13,7 +13,7 @@ jobfence_config() {
 		[docker]
 		socket = unix:///run/docker.sock
 		[cgroup]
-		driver = cgroupfs
+		driver = $HOST_CGROUP_DRIVER
 		parent = ${HOST_CGROUP_PARENT#/}
 		engine = ${HOST_ENGINE_CGROUP#/}
 	END

@@ -7,7 +7,8 @@
 #
 # It must never touch the machine's own network, mounts or engine: whatever changes something runs
 # behind nsenter. All its processes live in two cgroups (jfhost-ID, jfhost-ID-jobs), so that taking
-# it down is killing those two, also for a host whose owner was killed.
+# it down is killing those two, also for a host whose owner was killed. With the systemd driver they are
+# in system.slice/jfhost-ID and, each container by itself, in a scope beside it.
 
 HOST_HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 HOST_ROOT=$(cd "$HOST_HERE/../.." && pwd)
@@ -15,6 +16,7 @@ HOST_CACHE=${HOST_CACHE:-$HOST_ROOT/build/host}
 HOST_STATE=${HOST_STATE:-/tmp/jobfence-hosts}
 HOST_BIN=$HOST_CACHE/bin
 HOST_IMAGE=jobfence-test
+HOST_CGROUP_DRIVER=${HOST_CGROUP_DRIVER:-cgroupfs}
 PATH=$HOST_BIN:$PATH
 
 # Who is where; the same in every private host.
@@ -93,6 +95,12 @@ host_background() {
 	HOST_SPAWNED=$!
 }
 
+# C_CGROUP of a container: container_place ID
+container_place() {
+	C_CGROUP=$HOST_UNIFIED$HOST_CGROUP_PARENT/$1
+	[ "$HOST_CGROUP_DRIVER" = cgroupfs ] || C_CGROUP=$HOST_UNIFIED$HOST_CGROUP_PARENT/docker-$1.scope
+}
+
 # Whoever it is: exec_from host|session|engine|lan|inet|CONTAINER CMD…; the tools are in everyone's PATH.
 exec_from() {
 	local who=$1
@@ -110,7 +118,7 @@ exec_from() {
 
 # spawn_from WHO LOG CMD…: the same in the background; the pid is in HOST_SPAWNED.
 spawn_from() {
-	local who=$1 log=$2 C_ID C_PID
+	local who=$1 log=$2 C_ID C_PID C_CGROUP
 
 	shift 2
 	case $who in
@@ -119,8 +127,8 @@ spawn_from() {
 	inet) host_background "$HOST_CG/peers" "$log" nsenter -t "$INET_PID" -n -- "$@" ;;
 	*)
 		container_facts "$who" || return 3
-		host_background "$HOST_UNIFIED$HOST_CGROUP_PARENT/$C_ID" "$log" \
-			"$HOST_BIN/inside" "$HOST_UNIFIED$HOST_CGROUP_PARENT/$C_ID" "$C_PID" "$@"
+		container_place "$C_ID"
+		host_background "$C_CGROUP" "$log" "$HOST_BIN/inside" "$C_CGROUP" "$C_PID" "$@"
 		;;
 	esac
 	disown "$HOST_SPAWNED"
@@ -153,6 +161,23 @@ host_needs() {
 		return 1
 	}
 	[ -e "$HOST_UNIFIED/cgroup.procs" ] || { host_fail "no cgroup v2 mounted"; return 1; }
+	[ "$HOST_CGROUP_DRIVER" = cgroupfs ] ||
+		{ [ -d /run/systemd/system ] && [ "$HOST_UNIFIED" = /sys/fs/cgroup ]; } || {
+		host_fail "HOST_CGROUP_DRIVER=$HOST_CGROUP_DRIVER needs systemd and cgroup v2 alone"
+		return 1
+	}
+}
+
+# Where a host's processes and its containers are. With the systemd driver they are neighbours.
+host_choose_cgroups() {
+	HOST_CG=$HOST_UNIFIED/jfhost-$HOST_ID
+	HOST_CGROUP_PARENT=/jfhost-$HOST_ID-jobs
+	if [ "$HOST_CGROUP_DRIVER" = systemd ]; then
+		HOST_CG=$HOST_UNIFIED/system.slice/jfhost-$HOST_ID
+		HOST_CGROUP_PARENT=/system.slice
+	fi
+	# shellcheck disable=SC2034
+	HOST_ENGINE_CGROUP=${HOST_CG#"$HOST_UNIFIED"}/engine
 }
 
 host_start_time() {
@@ -184,15 +209,16 @@ host_is_apart() { [ "$(cat "/proc/$1/comm" 2>/dev/null)" = sleep ]; }
 host_make_cgroups() {
 	local child
 
-	mkdir "$HOST_CG" "$HOST_UNIFIED$HOST_CGROUP_PARENT" || return 1
+	mkdir "$HOST_CG" && mkdir -p "$HOST_UNIFIED$HOST_CGROUP_PARENT" || return 1
 	for child in engine host host/session jobfence peers holders; do
 		mkdir "$HOST_CG/$child" || return 1
 	done
 }
 
-# Private /run (with the engine's data), /etc and /sys, on memory that goes with the namespace.
+# Private /run (with the engine's data), /etc and /sys, on memory that goes with the namespace. runc
+# finds systemd, which makes its scopes, by the links.
 host_make_mounts() {
-	nsenter -t "$HOST_PID" -m -n -- /bin/sh -eu -s -- "$HOST_ID" <<-'SCRIPT'
+	nsenter -t "$HOST_PID" -m -n -- /bin/sh -eu -s -- "$HOST_ID" "$HOST_CGROUP_DRIVER" <<-'SCRIPT'
 		mount -t tmpfs -o size=1g,mode=755 "jfhost-$1" /run
 		mkdir -p /run/lock /run/jobfence /run/host/upper /run/host/work /run/host/cgroup
 		mount -t overlay -o lowerdir=/etc,upperdir=/run/host/upper,workdir=/run/host/work \
@@ -204,6 +230,9 @@ host_make_mounts() {
 		mount -t sysfs sysfs /sys
 		mount --rbind /run/host/cgroup /sys/fs/cgroup
 		umount -l /run/host/cgroup
+		if [ "$2" = systemd ]; then
+			ln -s /proc/1/root/run/systemd /proc/1/root/run/dbus /run
+		fi
 		if [ -d /root/.dstack ]; then mount -t tmpfs tmpfs /root/.dstack; fi
 	SCRIPT
 }
@@ -267,8 +296,8 @@ host_make_peers() {
 host_remember() {
 	local var
 
-	for var in HOST_NAME HOST_ID HOST_DIR HOST_CG HOST_CGROUP_PARENT HOST_ENGINE_CGROUP \
-		HOST_PID LAN_PID INET_PID; do
+	for var in HOST_NAME HOST_ID HOST_DIR HOST_CG HOST_CGROUP_DRIVER HOST_CGROUP_PARENT \
+		HOST_ENGINE_CGROUP HOST_PID LAN_PID INET_PID; do
 		printf '%s=%q\n' "$var" "${!var}"
 	done >"$HOST_DIR/env"
 }
@@ -278,14 +307,12 @@ host_remember() {
 #   HOST_USERLAND_PROXY=false  published ports by DNAT alone
 #   HOST_LIVE_RESTORE=true     containers outlive their engine
 #   HOST_BRNF=0                bridge-nf-call-{ip,ip6}tables off
+#   HOST_CGROUP_DRIVER=systemd containers in systemd's scopes (needs systemd and cgroup v2 alone)
 #   HOST_FORWARD=DROP          Docker's policy for what it does not know (ACCEPT)
 host_up() {
 	HOST_NAME=$1 HOST_ID=$$-$1 HOST_PID='' LAN_PID='' INET_PID=''
 	HOST_DIR=$HOST_STATE/$HOST_ID
-	HOST_CG=$HOST_UNIFIED/jfhost-$HOST_ID
-	HOST_CGROUP_PARENT=/jfhost-$HOST_ID-jobs
-	# shellcheck disable=SC2034
-	HOST_ENGINE_CGROUP=/jfhost-$HOST_ID/engine
+	host_choose_cgroups
 	host_needs && "$HOST_HERE/build-tools.sh" "$HOST_CACHE" || return 1
 	# Again, because another script's last host may just be taking the parent folder with it.
 	(umask 077 && host_wait 1000 mkdir -p "$HOST_DIR/containers") || return 1
@@ -313,6 +340,9 @@ host_brnf() {
 # --- the engine ----------------------------------------------------------------------------------
 
 engine_config() {
+	local parent=$HOST_CGROUP_PARENT
+
+	[ "$HOST_CGROUP_DRIVER" = cgroupfs ] || parent=${parent#/}
 	cat <<-END
 		{
 		  "hosts": ["unix:///run/docker.sock", "unix://$HOST_DIR/docker.sock"],
@@ -320,8 +350,8 @@ engine_config() {
 		  "exec-root": "/run/docker",
 		  "pidfile": "/run/docker.pid",
 		  "storage-driver": "overlay2",
-		  "exec-opts": ["native.cgroupdriver=cgroupfs"],
-		  "cgroup-parent": "$HOST_CGROUP_PARENT",
+		  "exec-opts": ["native.cgroupdriver=$HOST_CGROUP_DRIVER"],
+		  "cgroup-parent": "$parent",
 		  "bip": "$HOST_GW4/16",
 		  "ipv6": true,
 		  "fixed-cidr-v6": "fd00:d0c::/64",
@@ -392,13 +422,31 @@ host_remove_cgroup() {
 	return $left
 }
 
+# The same with the systemd driver: host_remove_in_slice NAME. The scopes of a host's containers are known
+# by the engine's data, which live as long as the holder of the host's mounts.
+host_remove_in_slice() {
+	local cgroup=system.slice/$1 pid id left=0
+
+	[ -d "$HOST_UNIFIED/$cgroup" ] || return 0
+	host_remove_cgroup "$cgroup/engine" || return 1
+	for pid in $(cat "$HOST_UNIFIED/$cgroup/holders/cgroup.procs" 2>/dev/null); do
+		# The peers' holders have the machine's own files.
+		[ -d "/proc/$pid/root/run/host/upper" ] || continue
+		for id in "/proc/$pid/root/run/docker-data/containers"/*/; do
+			host_remove_cgroup "system.slice/docker-$(basename "$id").scope" || left=1
+		done
+	done
+	[ $left = 0 ] && host_remove_cgroup "$cgroup"
+}
+
 # Removes whatever there is of a host, known by nothing but its id. The engine goes first, so that
 # nobody makes containers any more.
 host_destroy() {
 	local id=$1
 
 	if host_wait 10000 host_remove_cgroup "jfhost-$id" &&
-		host_wait 10000 host_remove_cgroup "jfhost-$id-jobs"; then
+		host_wait 10000 host_remove_cgroup "jfhost-$id-jobs" &&
+		host_wait 10000 host_remove_in_slice "jfhost-$id"; then
 		rm -rf "${HOST_STATE:?}/$id"
 	else
 		host_fail "could not remove all of $id"
@@ -440,7 +488,8 @@ host_owner_lives() {
 host_cleanup_stale() {
 	local path id
 
-	for path in "$HOST_STATE"/*/ "$HOST_UNIFIED"/jfhost-*/; do
+	for path in "$HOST_STATE"/*/ "$HOST_UNIFIED"/jfhost-*/ \
+		"$HOST_UNIFIED"/system.slice/jfhost-*/; do
 		[ -d "$path" ] || continue
 		id=$(basename "$path")
 		id=${id#jfhost-}

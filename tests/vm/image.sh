@@ -8,7 +8,8 @@
 #   disk.img    the same as a file system; nobody writes to it, a machine's writes are forgotten
 #   vmlinuz, initrd.img
 #
-# and is made again when this file or the list of packages changed.
+# and is made again when what makes it here or the list of packages changed.
+# shellcheck disable=SC2153 # run's variables
 
 # What the machines have beyond contrib/install-dependencies. clang is not among it: it is as large as
 # all the rest.
@@ -20,6 +21,7 @@ IMAGE_PACKAGES+=,curl,socat,conntrack
 image_mirror() {
 	local uri
 
+	# shellcheck disable=SC2016 # apt's variable
 	uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' |
 		grep -m 1 '/debian/\?$') || {
 		echo "tests/vm/run: apt has no mirror of Debian's that ends in /debian" >&2
@@ -28,9 +30,13 @@ image_mirror() {
 	echo "$uri"
 }
 
-# image_key RELEASE: what the image depends on
+# What an image depends on.
 image_key() {
-	{ echo "$1"; cat "$HERE/image.sh" "$ROOT/contrib/install-dependencies"; } | sha256sum
+	{
+		echo "$IMAGE_PACKAGES"
+		declare -f image_configure image_initrd image_make image_masked
+		grep -E '^\s+(build|host) ' "$ROOT/contrib/install-dependencies"
+	} | sha256sum
 }
 
 # Runs a command in a release's folder, with /proc and /dev, in mounts of its own that end with it:
@@ -39,6 +45,7 @@ image_chroot() {
 	local root=$1
 
 	shift
+	# shellcheck disable=SC2016 # for the inner shell
 	run_child unshare -m -- bash -c 'root=$1 && shift
 		mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" || exit 1
 		cd "$root" && exec chroot "$root" "$@"' chroot "$root" \
@@ -123,7 +130,7 @@ image_make() { # RELEASE DIR
 image() {
 	local release=$1 dir=$VM_DIR/$1 key log=$VM_DIR/$1.log since=$SECONDS
 
-	key=$(image_key "$release")
+	key=$(image_key)
 	[ "$(cat "$dir/key" 2>/dev/null)" != "$key" ] || return 0
 	say "$release: making the image (once)"
 	if ! image_make "$release" "$dir" >"$log" 2>&1; then
