@@ -44,9 +44,10 @@ host_fail() {
 	return 1
 }
 
-# Waits until a command succeeds: host_wait MILLISECONDS CMD…
+# Waits until a command succeeds: host_wait MILLISECONDS CMD…; on a machine that is slow HOST_PATIENCE
+# times as long.
 host_wait() {
-	local end=$((${EPOCHREALTIME/./} / 1000 + $1))
+	local end=$((${EPOCHREALTIME/./} / 1000 + $1 * ${HOST_PATIENCE:-1}))
 
 	shift
 	until "$@"; do
