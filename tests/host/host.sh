@@ -423,7 +423,7 @@ host_remove_cgroup() {
 	return $left
 }
 
-# The same with the systemd driver: host_remove_in_slice NAME. The scopes of a host's containers are known
+# The same with the systemd driver, first of all: host_remove_in_slice NAME. The scopes of a host's containers are known
 # by the engine's data, which live as long as the holder of the host's mounts.
 host_remove_in_slice() {
 	local cgroup=system.slice/$1 pid id left=0
@@ -445,9 +445,9 @@ host_remove_in_slice() {
 host_destroy() {
 	local id=$1
 
-	if host_wait 10000 host_remove_cgroup "jfhost-$id" &&
-		host_wait 10000 host_remove_cgroup "jfhost-$id-jobs" &&
-		host_wait 10000 host_remove_in_slice "jfhost-$id"; then
+	if host_wait 10000 host_remove_in_slice "jfhost-$id" &&
+		host_wait 10000 host_remove_cgroup "jfhost-$id" &&
+		host_wait 10000 host_remove_cgroup "jfhost-$id-jobs"; then
 		rm -rf "${HOST_STATE:?}/$id"
 	else
 		host_fail "could not remove all of $id"

@@ -97,13 +97,16 @@ syns_again() { nstat -asz TcpExtTCPSynRetrans | sed -n 's/^Tcp[^ ]* *\([0-9]*\).
 
 ssh_id() { stat -c %i $SLICE/ssh.service; }
 
-# One restart of the ssh service, and the first connection through the first tunnel: its banner in
-# BANNER, how long it took in DIAL_MS, and since the restart in SINCE_MS.
+ssh_restart() {
+	systemctl reset-failed ssh
+	systemctl restart ssh || broken "ssh does not start"
+}
+
+# The first connection through a new tunnel: its banner in BANNER, how long it took in DIAL_MS, and since
+# the caller began in SINCE_MS.
 tunnel() {
 	local since began pid
 
-	systemctl reset-failed ssh
-	systemctl restart ssh || broken "ssh does not start"
 	since=$(now_ms)
 	ssh -N -F /dev/null -i "$WORK/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
 		-L $TUNNEL:$SHIM root@127.0.0.1 </dev/null >>"$WORK/ssh" 2>&1 &
@@ -121,6 +124,7 @@ tunnels() {
 
 	before=$(ssh_id) lost=$(syns_again)
 	for ((i = 0; i < ROUNDS; i++)); do
+		ssh_restart
 		tunnel
 		banners+="$BANNER "
 		[ "$DIAL_MS" -le $dial ] || dial=$DIAL_MS
@@ -183,6 +187,10 @@ check "jobfence verify" 0 "$(jobfence verify >/dev/null 2>&1; echo $?)"
 section "jobfence stopped, its ruleset stays"
 systemctl stop jobfence
 starts "with its ruleset alone" 0 5 $SCOPES
+ssh_restart
+tunnel
+# A child of the slice that nobody named is taken for a container.
+check "ssh -L through an ssh that was restarted meanwhile" "@(timeout|mute|reset|refused)" "$BANNER"
 
 section "control: jobfence removed, the same starts reach the shim"
 jobfence remove
@@ -192,6 +200,8 @@ fresh_services
 section "jobfence again, beside what runs"
 systemctl start jobfence && host_wait 10000 fence_stands
 check "it is up" 0 $?
+tunnel
+check "ssh -L through an ssh that was there before" open:shim "$BANNER"
 starts "with jobfence again" 0 3 100
 tunnels
 finish
