@@ -10,8 +10,8 @@
 # it. Rows are tried all at once; the counters must have moved by at least as many packets as rows
 # named them. Where one did not, its rows are tried again one by one, to find which.
 
-DIAL_OPEN_MS=${DIAL_OPEN_MS:-2500} # for what should be open: only a failure takes so long
-DIAL_SHUT_MS=${DIAL_SHUT_MS:-350}  # for what should not: a drop takes all of it
+DIAL_OPEN_MS=2500 # for what should be open: only a failure takes so long
+DIAL_SHUT_MS=350  # for what should not: a drop takes all of it
 DIAL_AT_ONCE=${DIAL_AT_ONCE:-64}
 
 ROW_SCENE=() ROW_FLOW=() ROW_FROM=() ROW_IP=() ROW_HOW=() ROW_TO=() ROW_ANSWER=()

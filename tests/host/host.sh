@@ -44,8 +44,8 @@ host_fail() {
 	return 1
 }
 
-# Waits until a command succeeds: host_wait MILLISECONDS CMD…; on a machine that is slow HOST_PATIENCE
-# times as long.
+# Waits until a command succeeds: host_wait MILLISECONDS CMD…; HOST_PATIENCE times as long where the
+# machine is slow, as dial does.
 host_wait() {
 	local end=$((${EPOCHREALTIME/./} / 1000 + $1 * ${HOST_PATIENCE:-1}))
 
@@ -423,8 +423,8 @@ host_remove_cgroup() {
 	return $left
 }
 
-# The same with the systemd driver, first of all: host_remove_in_slice NAME. The scopes of a host's containers are known
-# by the engine's data, which live as long as the holder of the host's mounts.
+# The same with the systemd driver, first of all: host_remove_in_slice NAME. The scopes of a host's
+# containers are known by the engine's data, which live as long as the holder of the host's mounts.
 host_remove_in_slice() {
 	local cgroup=system.slice/$1 pid id left=0
 

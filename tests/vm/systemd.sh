@@ -176,7 +176,7 @@ fi
 booted
 shim_service || broken "no shim"
 ssh_setup || broken "no ssh"
-docker import "$HOST_CACHE/image.tar" $HOST_IMAGE >/dev/null || broken "no image"
+docker import "$HOST_CACHE/image.tar" "$HOST_IMAGE" >/dev/null || broken "no image"
 
 section "jobfence runs"
 starts "with jobfence" 0 $STARTS $SCOPES

@@ -15,6 +15,8 @@
  *   toobig            17  an ICMP error said that the packet is too big for the way (--size)
  *   exceeded          18  an ICMP error said that its hops were used up (--ttl)
  *   cut               19  --bulk: reached, but not all that was sent came back
+ *
+ * HOST_PATIENCE in the environment is by how much deadlines are longer, on a machine that is slow.
  */
 #include <getopt.h>
 #include <netinet/icmp6.h>
@@ -441,6 +443,7 @@ static void parse_arguments(int argc, char **argv, struct options *options)
 		{ "unix", required_argument, NULL, 'x' },
 		{ NULL, 0, NULL, 0 },
 	};
+	const char *patience = getenv("HOST_PATIENCE");
 	int opt;
 
 	*options = (struct options){ .timeout_ms = 1000, .every_ms = 50 };
@@ -472,6 +475,8 @@ static void parse_arguments(int argc, char **argv, struct options *options)
 		else
 			exit(EXIT_USAGE);
 	}
+	if (patience)
+		options->timeout_ms *= (int)parse_number(patience, 1, 100);
 	if (options->unix_path)
 		return;
 	if (optind + (options->ping ? 1 : 2) != argc)
