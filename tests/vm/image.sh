@@ -39,14 +39,16 @@ image_key() {
 	} | sha256sum
 }
 
-# Runs a command in a release's folder, with /proc and /dev, in mounts of its own that end with it:
-# image_chroot FOLDER CMD…
+# Runs a command with mounts of its own, which end with it; when it is killed, so is all that it started.
+image_apart() { run_child unshare -m -p -f --kill-child --mount-proc -- "$@"; }
+
+# Runs a command in a release's folder, with /proc and /dev: image_chroot FOLDER CMD…
 image_chroot() {
 	local root=$1
 
 	shift
 	# shellcheck disable=SC2016 # for the inner shell
-	run_child unshare -m -- bash -c 'root=$1 && shift
+	image_apart bash -c 'root=$1 && shift
 		mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" || exit 1
 		cd "$root" && exec chroot "$root" "$@"' chroot "$root" \
 		env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 "$@"
@@ -110,9 +112,9 @@ image_make() { # RELEASE DIR
 	while read -r option; do
 		options+=("--aptopt=$option")
 	done < <(apt-config dump | grep -iE '^Acquire::https?::(Proxy|Verify)')
-	rm -rf "$dir"
+	rm -rf --one-file-system "$dir"
 	mkdir -p "$dir"
-	run_child mmdebstrap --quiet --mode=root --variant=minbase --include=$IMAGE_PACKAGES \
+	image_apart mmdebstrap --quiet --mode=root --variant=minbase --include=$IMAGE_PACKAGES \
 		"${options[@]}" "$release" "$dir/root" "deb $mirror $release main" || return 1
 	cp -L /etc/resolv.conf "$dir/root/etc/resolv.conf"
 	mkdir -p "$dir/root/jobfence"
@@ -135,7 +137,7 @@ image() {
 	say "$release: making the image (once)"
 	if ! image_make "$release" "$dir" >"$log" 2>&1; then
 		tail -n 30 "$log" >&2
-		rm -rf "$dir"
+		rm -rf --one-file-system "$dir"
 		return 1
 	fi
 	echo "$key" >"$dir/key"
