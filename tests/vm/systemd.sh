@@ -190,7 +190,7 @@ starts "with its ruleset alone" 0 5 $SCOPES
 ssh_restart
 tunnel
 # A child of the slice that nobody named is taken for a container.
-check "ssh -L through an ssh that was restarted meanwhile" "@(timeout|mute|reset|refused)" "$BANNER"
+check "ssh -L through an ssh that was restarted meanwhile" "@(closed|timeout|mute|reset|refused)" "$BANNER"
 
 section "control: jobfence removed, the same starts reach the shim"
 jobfence remove
