@@ -45,7 +45,7 @@ starter() {
 	[ "$n" -gt 0 ] || return
 	id=$(docker create --network host --name "race-0-0-$(container_hex)" \
 		--label ai.dstack.shim.is-task=true --label "ai.dstack.shim.task-id=$1" \
-		$HOST_IMAGE /bin/startdial --for 1300 $SHIM)
+		"$HOST_IMAGE" /bin/startdial --for 1300 $SHIM)
 	while [ $((n--)) -gt 0 ]; do
 		api POST "/containers/$id/start"
 		api POST "/containers/$id/wait" | sed -n 's/.*"StatusCode":\([0-9]*\).*/\1/p'
