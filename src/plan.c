@@ -4,9 +4,10 @@
  * steps, and equal rulesets give none. Absent is a value here: whatever is in our tables and not
  * in the desired ruleset goes, an attribute that is missing differs from one that is there.
  *
- * An interval set is never changed while rules look it up. The kernel shows the content of a
- * new one only some time after the rules of the same transaction: it would be empty for a moment. A copy with the new content is committed
- * first; then the rules turn to it and the set is made anew; then they turn back.
+ * An interval set is never changed while rules look it up. The kernel shows the content of a new one
+ * only some time after the rules of the same transaction: it would be empty for a moment. A copy
+ * with the new content is committed first; then the rules turn to it and the set is made anew; then
+ * they turn back.
  */
 #include "jobfence/plan.h"
 
@@ -180,8 +181,8 @@ static int plan_delete(struct planner *p)
 	for (size_t i = 0; r >= 0 && i < p->live->extra_n; i++)
 		if (p->live->extra[i].kind != LIVE_GONE_PORT)
 			r = add(p, (struct op){ .kind = delete_kind(p->live->extra[i].kind),
-					.family = p->live->extra[i].family,
-					.name = p->live->extra[i].name });
+						.family = p->live->extra[i].family,
+						.name = p->live->extra[i].name });
 	return r;
 }
 

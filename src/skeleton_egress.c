@@ -15,17 +15,17 @@
 #define RTN_UNICAST_ 1
 
 /* KEY . protocol . port of both families, with one verdict */
-#define PORTS_RULE(chain, why, set4, set6, addr4, addr6, port, ...)                                \
-	do {                                                                                       \
-		RULE(chain, why, IN(set4, addr4, F_L4PROTO, port), __VA_ARGS__);                   \
-		RULE(chain, NULL, IN(set6, addr6, F_L4PROTO, port), __VA_ARGS__);                  \
+#define PORTS_RULE(chain, why, set4, set6, addr4, addr6, port, ...)               \
+	do {                                                                      \
+		RULE(chain, why, IN(set4, addr4, F_L4PROTO, port), __VA_ARGS__);  \
+		RULE(chain, NULL, IN(set6, addr6, F_L4PROTO, port), __VA_ARGS__); \
 	} while (0)
 
 /* ADDRESS of both families, with one verdict */
-#define ADDR_RULE(chain, why, set4, set6, ...)                                                     \
-	do {                                                                                       \
-		RULE(chain, why, IN(set4, F_IP_DADDR), __VA_ARGS__);                               \
-		RULE(chain, NULL, IN(set6, F_IP6_DADDR), __VA_ARGS__);                             \
+#define ADDR_RULE(chain, why, set4, set6, ...)                         \
+	do {                                                           \
+		RULE(chain, why, IN(set4, F_IP_DADDR), __VA_ARGS__);   \
+		RULE(chain, NULL, IN(set6, F_IP6_DADDR), __VA_ARGS__); \
 	} while (0)
 
 static void denied(struct chain *chain, const char *counter, const char *refuse)
@@ -122,8 +122,8 @@ static void to_host_service(struct skeleton *skeleton)
 	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "to_host_service", NULL);
 
 	/* meta l4proto . ip daddr . th dport @published4 return */
-	RULE(chain, "the port is another job's", IN(SET_PUBLISHED4, F_L4PROTO, F_IP_DADDR, F_TH_DPORT),
-	     RETURN);
+	RULE(chain, "the port is another job's",
+	     IN(SET_PUBLISHED4, F_L4PROTO, F_IP_DADDR, F_TH_DPORT), RETURN);
 	RULE(chain, NULL, IN(SET_PUBLISHED6, F_L4PROTO, F_IP6_DADDR, F_TH_DPORT), RETURN);
 	RULE(chain, NULL, IN(SET_PUBLISHED_ANY, F_L4PROTO, F_TH_DPORT), RETURN);
 	/* iifname . ip saddr @quarantined4 return */
@@ -154,8 +154,9 @@ void egress_of_host_job(const struct skeleton *skeleton, struct chain *chain)
 
 	if (!params->metadata_host)
 		/* ip daddr @metadata4 jump fence_to_metadata */
-		ADDR_RULE(chain, "answers are accepted above: Azure probes listeners from such an "
-				 "address",
+		ADDR_RULE(chain,
+			  "answers are accepted above: Azure probes listeners from such an "
+			  "address",
 			  SET_METADATA4, SET_METADATA6, JUMP("fence_to_metadata"));
 	if (params->egress_host == EGRESS_ANY)
 		return;
