@@ -2,6 +2,10 @@
 # What "cmake --install" puts where. The prefix is only known when it runs (--prefix), so what depends
 # on it is decided there.
 install(TARGETS jobfence RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
+foreach(section 5 7 8)
+	file(GLOB pages CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/contrib/man/*.${section})
+	install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()
 install(DIRECTORY rulesets DESTINATION ${CMAKE_INSTALL_DATADIR}/jobfence
 	FILES_MATCHING PATTERN "*.nft")
 install(CODE "
