@@ -2,9 +2,27 @@
 # What "cmake --install" puts where. The prefix is only known when it runs (--prefix), so what depends
 # on it is decided there.
 install(TARGETS jobfence RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
-foreach(section 5 7 8)
-	file(GLOB pages CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/contrib/man/*.${section})
-	install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+# gzipped(FILE NAME DESTINATION): compressed as distributions have it, where there is gzip
+find_program(GZIP gzip)
+add_custom_target(package_files ALL)
+function(gzipped file name destination)
+	if(NOT GZIP)
+		install(FILES ${file} DESTINATION ${destination} RENAME ${name})
+		return()
+	endif()
+	set(result ${CMAKE_BINARY_DIR}/compressed/${name}.gz)
+	add_custom_command(OUTPUT ${result}
+		COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/compressed
+		COMMAND sh -c "${GZIP} -9nc \"$1\" >\"$2\"" gzip ${file} ${result}
+		DEPENDS ${file} VERBATIM)
+	add_custom_target(compressed_${name} DEPENDS ${result})
+	add_dependencies(package_files compressed_${name})
+	install(FILES ${result} DESTINATION ${destination})
+endfunction()
+
+foreach(page jobfence.conf.5 jobfence-rulesets.7 jobfence.8)
+	string(REGEX MATCH "[0-9]$" section ${page})
+	gzipped(${CMAKE_SOURCE_DIR}/contrib/man/${page} ${page} ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
 install(DIRECTORY rulesets DESTINATION ${CMAKE_INSTALL_DATADIR}/jobfence
 	FILES_MATCHING PATTERN "*.nft")

@@ -4,15 +4,7 @@
 # with, so build it on the release that it is for.
 set(deb_files ${CMAKE_SOURCE_DIR}/contrib/debian)
 
-find_program(GZIP gzip)
-if(GZIP)
-	set(deb_changelog ${CMAKE_BINARY_DIR}/changelog.gz)
-	add_custom_command(OUTPUT ${deb_changelog}
-		COMMAND sh -c "${GZIP} -9nc \"$1\" >\"$2\"" gzip ${deb_files}/changelog ${deb_changelog}
-		DEPENDS ${deb_files}/changelog VERBATIM)
-	add_custom_target(package_files ALL DEPENDS ${deb_changelog})
-	install(FILES ${deb_changelog} DESTINATION share/doc/jobfence COMPONENT debian)
-endif()
+gzipped(${deb_files}/changelog changelog share/doc/jobfence)
 install(FILES ${deb_files}/copyright DESTINATION share/doc/jobfence COMPONENT debian)
 install(FILES ${deb_files}/jobfence.lintian DESTINATION share/lintian/overrides
 	RENAME jobfence COMPONENT debian)
