@@ -102,7 +102,8 @@ attack_shadow() {
 
 	spawn_from gamma /dev/null serve 'tcp:[::1]:7000=shadow'
 	pid=$HOST_SPAWNED
-	sleep 0.15
+	# a refusal by nobody would be no refusal; 1B58 is the port
+	host_wait 3000 host_exec grep -q ' 0\{24\}01000000:1B58 .* 0A ' /proc/net/tcp6 || echo "no listener"
 	got=$(dial_from host --timeout 400 ::1 7000)
 	kill "$pid"
 	works_if open:shadow "$got"
