@@ -262,7 +262,8 @@ static int note_lists(const json_t *mounts, const json_t *devices, const char *n
 int docker_json_hazards(const json_t *mounts, const json_t *host_config,
 			struct container *container, struct diag *diag)
 {
-	json_t *devices = NULL, *capabilities = NULL, *dropped = NULL, *security = NULL, *rules = NULL;
+	json_t *devices = NULL, *capabilities = NULL, *dropped = NULL, *security = NULL,
+	       *rules = NULL;
 	const char *pid = "", *ipc = "", *cgroupns = "", *userns = "";
 	struct hazard_notes notes = { 0 };
 	json_t *masked = NULL;

@@ -30,13 +30,13 @@ enum field_needs {
 };
 
 struct field_spec {
-	const char *text;          /* in nft's words; a cgroup level is put in with %u */
+	const char *text; /* in nft's words; a cgroup level is put in with %u */
 	enum field_source source;
-	uint32_t key;              /* NFT_META_…, NFT_CT_…, NFT_RT_…; of fib and socket see nft_rule.c */
-	uint32_t offset;           /* of a payload */
-	uint32_t len;              /* bytes */
+	uint32_t key;    /* NFT_META_…, NFT_CT_…, NFT_RT_…; fib, socket: see nft_rule.c */
+	uint32_t offset; /* of a payload */
+	uint32_t len;    /* bytes */
 	enum field_needs needs;
-	bool big_endian;           /* the register holds network order */
+	bool big_endian; /* the register holds network order */
 };
 
 const struct field_spec *field_spec(enum field field);

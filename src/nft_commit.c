@@ -274,9 +274,15 @@ int nft_probe_egress(struct nft *nft)
 	static const struct elem lo = { .key = "lo" };
 	const struct op steps[] = {
 		{ .kind = OP_ADD_TABLE, .family = FAMILY_NETDEV },
-		{ .kind = OP_ADD_CHAIN, .family = FAMILY_NETDEV, .name = EGRESS_CHAIN, .chain = &chain },
+		{ .kind = OP_ADD_CHAIN,
+		  .family = FAMILY_NETDEV,
+		  .name = EGRESS_CHAIN,
+		  .chain = &chain },
 		{ .kind = OP_ADD_RULE, .family = FAMILY_NETDEV, .chain = &chain, .rule = &rule },
-		{ .kind = OP_ADD_ELEM, .family = FAMILY_NETDEV, .set = SET_EGRESS_PORTS, .elem = &lo },
+		{ .kind = OP_ADD_ELEM,
+		  .family = FAMILY_NETDEV,
+		  .set = SET_EGRESS_PORTS,
+		  .elem = &lo },
 	};
 
 	return probe(nft, steps, ARRAY_SIZE(steps));

@@ -46,12 +46,13 @@ static int put_chain(struct batch *batch, const char *name, uint16_t type, bool 
 	    nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, name) < 0)
 		return -ENOMEM;
 	if (hook) {
+		const char *port = name + strlen(EGRESS_PORT_PREFIX);
+
 		nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, NF_NETDEV_EGRESS);
 		nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, 0);
 		nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, NF_ACCEPT);
 		if (nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, "filter") < 0 ||
-		    nftnl_chain_set_str(chain, NFTNL_CHAIN_DEV,
-					name + strlen(EGRESS_PORT_PREFIX)) < 0)
+		    nftnl_chain_set_str(chain, NFTNL_CHAIN_DEV, port) < 0)
 			return -ENOMEM;
 	}
 	nftnl_chain_nlmsg_build_payload(nlh, chain);
@@ -60,7 +61,8 @@ static int put_chain(struct batch *batch, const char *name, uint16_t type, bool 
 }
 
 /* Without @add all rules of the chain go. */
-static int put_rule(struct batch *batch, const struct skeleton *skeleton, const char *name, bool add)
+static int put_rule(struct batch *batch, const struct skeleton *skeleton, const char *name,
+		    bool add)
 {
 	_cleanup_(nftnl_rule_freep) struct nftnl_rule *rule = NULL;
 	struct nlmsghdr *nlh = begin(batch, add ? NFT_MSG_NEWRULE : NFT_MSG_DELRULE,
@@ -69,8 +71,11 @@ static int put_rule(struct batch *batch, const struct skeleton *skeleton, const 
 	if (!nlh)
 		return -ENOMEM;
 	if (add) {
-		if (nft_rule_build(&nft_port_chain, &nft_port_rule, &skeleton->params, 0, &rule) < 0)
-			return -ENOMEM;
+		int r = nft_rule_build(&nft_port_chain, &nft_port_rule, &skeleton->params, 0,
+				       &rule);
+
+		if (r < 0)
+			return r;
 	} else {
 		rule = nftnl_rule_alloc();
 		if (!rule || nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, TABLE_NAME) < 0)

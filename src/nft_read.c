@@ -164,6 +164,7 @@ static int on_chain(const struct nlmsghdr *nlh, void *data)
 	struct live *live = reader->live;
 	_cleanup_(nftnl_chain_freep) struct nftnl_chain *chain = nftnl_chain_alloc();
 	struct live_chain *grown;
+	bool has_device = false;
 
 	if (!chain)
 		return callback_failed();
@@ -179,15 +180,16 @@ static int on_chain(const struct nlmsghdr *nlh, void *data)
 	*new = (struct live_chain){ .family = reader->family, .plain = true };
 	new->base = nftnl_chain_is_set(chain, NFTNL_CHAIN_HOOKNUM);
 	if (new->base) {
+		const char *type = nftnl_chain_get_str(chain, NFTNL_CHAIN_TYPE);
+
 		new->hook = nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM);
 		new->priority = nftnl_chain_get_s32(chain, NFTNL_CHAIN_PRIO);
-		new->plain =
-			nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) ==
-			NF_ACCEPT &&strcmp(nftnl_chain_get_str(chain, NFTNL_CHAIN_TYPE), "filte"
-											 "r") == 0;
+		new->plain = strcmp(type, "filter") == 0 &&
+			     nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) == NF_ACCEPT;
+		has_device = reader->family == FAMILY_NETDEV &&
+			     nftnl_chain_is_set(chain, NFTNL_CHAIN_DEV);
 	}
-	if (new->base && reader->family == FAMILY_NETDEV &&
-	    nftnl_chain_is_set(chain, NFTNL_CHAIN_DEV)) {
+	if (has_device) {
 		new->device = strdup(nftnl_chain_get_str(chain, NFTNL_CHAIN_DEV));
 		if (!new->device)
 			return callback_failed();
@@ -277,8 +279,7 @@ static int on_set(const struct nlmsghdr *nlh, void *data)
 	for (size_t i = 0; i < SET_MAX; i++) {
 		const struct set_spec *spec = set_spec((enum set_id)i);
 
-		if (spec->family != reader->family || spec->chains ||
-		    strcmp(spec->name, name) != 0)
+		if (spec->family != reader->family || spec->chains || strcmp(spec->name, name) != 0)
 			continue;
 		reader->live->set_present[i] = true;
 		reader->live->set_differs[i] =
@@ -289,7 +290,7 @@ static int on_set(const struct nlmsghdr *nlh, void *data)
 	if (nftnl_set_get_u32(set, NFTNL_SET_FLAGS) & NFT_SET_ANONYMOUS)
 		return MNL_CB_OK;
 	return live_add_extra(reader->live, LIVE_SET, reader->family, name) < 0 ? callback_failed()
-									   : MNL_CB_OK;
+										: MNL_CB_OK;
 }
 
 static int elem_counter(struct nftnl_expr *expr, void *data)
@@ -440,8 +441,9 @@ static int on_object(const struct nlmsghdr *nlh, void *data)
 		};
 		return MNL_CB_OK;
 	}
-	return live_add_extra(reader->live, LIVE_COUNTER, reader->family, name) < 0 ? callback_failed()
-									       : MNL_CB_OK;
+	return live_add_extra(reader->live, LIVE_COUNTER, reader->family, name) < 0
+		       ? callback_failed()
+		       : MNL_CB_OK;
 }
 
 static int on_flowtable(const struct nlmsghdr *nlh, void *data)
@@ -456,7 +458,7 @@ static int on_flowtable(const struct nlmsghdr *nlh, void *data)
 	    strcmp(nftnl_flowtable_get_str(flowtable, NFTNL_FLOWTABLE_TABLE), TABLE_NAME) != 0)
 		return MNL_CB_OK;
 	return live_add_extra(reader->live, LIVE_FLOWTABLE, reader->family,
-			 nftnl_flowtable_get_str(flowtable, NFTNL_FLOWTABLE_NAME)) < 0
+			      nftnl_flowtable_get_str(flowtable, NFTNL_FLOWTABLE_NAME)) < 0
 		       ? callback_failed()
 		       : MNL_CB_OK;
 }

@@ -112,12 +112,12 @@ static void add_copy(struct builder *b, const struct stmt *stmt)
 static void add_fib(struct builder *b, enum field field, uint32_t reg)
 {
 	struct nftnl_expr *expr = add_expr(b, "fib");
-	uint32_t flags = field == F_FIB_DADDR_TYPE || field == F_FIB_DADDR_OIF
-				 ? NFTA_FIB_F_DADDR
-			 : field == F_FIB_SADDR_TYPE
-				 ? NFTA_FIB_F_SADDR
-				 : NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT;
+	uint32_t flags = NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT;
 
+	if (field == F_FIB_DADDR_TYPE || field == F_FIB_DADDR_OIF)
+		flags = NFTA_FIB_F_DADDR;
+	else if (field == F_FIB_SADDR_TYPE)
+		flags = NFTA_FIB_F_SADDR;
 	set_u32(expr, NFTNL_EXPR_FIB_FLAGS, flags);
 	set_u32(expr, NFTNL_EXPR_FIB_RESULT, field_spec(field)->key);
 	set_u32(expr, NFTNL_EXPR_FIB_DREG, reg);

@@ -18,14 +18,14 @@ struct policy {
 	const struct config *config;
 	const struct model *model;
 	struct ruleset *ruleset;
-	struct verdict *verdicts;             /* per container; owned */
-	const struct container **owners;      /* per container: whose namespace it is in; owned */
-	bool *shared_with_job;                /* per container: a live job is in its namespace; owned */
-	bool *quarantined;                    /* the same: a bridge job there originates nothing; owned */
+	struct verdict *verdicts;        /* per container; owned */
+	const struct container **owners; /* per container: whose namespace it is in; owned */
+	bool *shared_with_job;           /* per container: a live job is in its namespace; owned */
+	bool *quarantined;               /* same: a bridge job there sends nothing; owned */
 	struct port_index ports;
-	struct ip_addr *job_addrs;            /* of live jobs, sorted; owned */
+	struct ip_addr *job_addrs; /* of live jobs, sorted; owned */
 	size_t job_addrs_n;
-	uint8_t *tags;                        /* bitmap of tags that are taken; owned */
+	uint8_t *tags; /* bitmap of tags that are taken; owned */
 };
 
 int port_index_make(const struct model *model, struct port_index *ret_index);

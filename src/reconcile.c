@@ -109,8 +109,7 @@ static int drop_gone_chains(const struct live *live, struct ops *ops)
 
 static bool is_port_op(const struct op *op)
 {
-	return (op->kind == OP_ADD_ELEM || op->kind == OP_DEL_ELEM) &&
-	       set_spec(op->set)->chains;
+	return (op->kind == OP_ADD_ELEM || op->kind == OP_DEL_ELEM) && set_spec(op->set)->chains;
 }
 
 static int commit_some(struct reconcile *reconcile, const struct ops *ops,

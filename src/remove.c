@@ -49,8 +49,7 @@ static void print_table(const struct live *live, enum family family)
 	       family == FAMILY_INET     ? "inet"
 	       : family == FAMILY_BRIDGE ? "bridge"
 					 : "netdev",
-	       chains, rules, sets, elements,
-	       elements == 1 ? "" : "s");
+	       chains, rules, sets, elements, elements == 1 ? "" : "s");
 }
 
 static int remove_tables(struct nft *nft, const struct skeleton *skeleton, struct diag *diag)

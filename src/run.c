@@ -368,9 +368,9 @@ static void learn_features(struct daemon *d)
 		log_info("frames that packet sockets send to bridge jobs are told by their missing "
 			 "route (netdev egress, meta rtclassid)");
 	else
-		log_notice("bridge jobs are not isolated from what a job on the host network puts on "
-			   "their bridge or port by packet sockets: this kernel lacks the netdev "
-			   "egress hook (5.16) or meta rtclassid (CONFIG_IP_ROUTE_CLASSID)");
+		log_notice("bridge jobs are not isolated from what a job on the host network puts "
+			   "on their bridge or port by packet sockets: this kernel lacks the "
+			   "netdev egress hook (5.16) or meta rtclassid (CONFIG_IP_ROUTE_CLASSID)");
 	if (d->bridge_meta || d->egress)
 		request(d);
 }

@@ -9,55 +9,76 @@
 
 #include "jobfence/ruleset.h"
 
-#define RULE(chain, reason, ...)                                                                   \
-	do {                                                                                       \
-		const struct stmt _stmts[] = { __VA_ARGS__ };                                      \
-		static_assert(ARRAY_SIZE(_stmts) <= RULE_STMTS_MAX, "too many statements");        \
-		chain_rule((chain), (reason), _stmts, ARRAY_SIZE(_stmts));                         \
+#define RULE(chain, reason, ...)                                                            \
+	do {                                                                                \
+		const struct stmt _stmts[] = { __VA_ARGS__ };                               \
+		static_assert(ARRAY_SIZE(_stmts) <= RULE_STMTS_MAX, "too many statements"); \
+		chain_rule((chain), (reason), _stmts, ARRAY_SIZE(_stmts));                  \
 	} while (0)
 
 /* fields @set */
-#define IN(set_id_, ...)                                                                           \
-	((struct stmt){ .kind = STMT_LOOKUP, .set = (set_id_), .fields = { __VA_ARGS__ },          \
+#define IN(set_id_, ...)                           \
+	((struct stmt){ .kind = STMT_LOOKUP,       \
+			.set = (set_id_),          \
+			.fields = { __VA_ARGS__ }, \
 			.fields_n = ARRAY_SIZE(((enum field[]){ __VA_ARGS__ })) })
 /* fields != @set: aborts the rule when a field cannot be read, so never the only deny */
-#define NOT_IN(set_id_, ...)                                                                       \
-	((struct stmt){ .kind = STMT_LOOKUP, .negate = true, .set = (set_id_),                     \
-			.fields = { __VA_ARGS__ },                                                 \
+#define NOT_IN(set_id_, ...)                       \
+	((struct stmt){ .kind = STMT_LOOKUP,       \
+			.negate = true,            \
+			.set = (set_id_),          \
+			.fields = { __VA_ARGS__ }, \
 			.fields_n = ARRAY_SIZE(((enum field[]){ __VA_ARGS__ })) })
-#define EQ(field_, value_)                                                                         \
+#define EQ(field_, value_) \
 	((struct stmt){ .kind = STMT_CMP, .fields = { field_ }, .fields_n = 1, .value = (value_) })
-#define NE(field_, value_)                                                                         \
-	((struct stmt){ .kind = STMT_CMP, .negate = true, .fields = { field_ }, .fields_n = 1,     \
+#define NE(field_, value_)                    \
+	((struct stmt){ .kind = STMT_CMP,     \
+			.negate = true,       \
+			.fields = { field_ }, \
+			.fields_n = 1,        \
 			.value = (value_) })
-#define NAMED(field_, name_)                                                                       \
-	((struct stmt){ .kind = STMT_CMP_NAME, .fields = { field_ }, .fields_n = 1,                \
+#define NAMED(field_, name_) \
+	((struct stmt){      \
+		.kind = STMT_CMP_NAME, .fields = { field_ }, .fields_n = 1, .name = (name_) })
+#define NOT_NAMED(field_, name_)               \
+	((struct stmt){ .kind = STMT_CMP_NAME, \
+			.negate = true,        \
+			.fields = { field_ },  \
+			.fields_n = 1,         \
 			.name = (name_) })
-#define NOT_NAMED(field_, name_)                                                                   \
-	((struct stmt){ .kind = STMT_CMP_NAME, .negate = true, .fields = { field_ },               \
-			.fields_n = 1, .name = (name_) })
 /* field & mask == value */
-#define BITS(field_, mask_, value_)                                                                \
-	((struct stmt){ .kind = STMT_BITS, .fields = { field_ }, .fields_n = 1, .mask = (mask_),   \
+#define BITS(field_, mask_, value_)           \
+	((struct stmt){ .kind = STMT_BITS,    \
+			.fields = { field_ }, \
+			.fields_n = 1,        \
+			.mask = (mask_),      \
 			.value = (value_) })
 /* mark set mark | bit, mark set mark & ~bit */
-#define SET_BIT(field_, bit_)                                                                      \
-	((struct stmt){ .kind = STMT_MARK_SET, .fields = { field_ }, .fields_n = 1,                \
-			.mask = ~(bit_), .value = (bit_) })
-#define CLEAR_BIT(field_, bit_)                                                                    \
-	((struct stmt){ .kind = STMT_MARK_SET, .fields = { field_ }, .fields_n = 1,                \
-			.mask = ~(bit_), .value = 0 })
+#define SET_BIT(field_, bit_)                  \
+	((struct stmt){ .kind = STMT_MARK_SET, \
+			.fields = { field_ },  \
+			.fields_n = 1,         \
+			.mask = ~(bit_),       \
+			.value = (bit_) })
+#define CLEAR_BIT(field_, bit_)                \
+	((struct stmt){ .kind = STMT_MARK_SET, \
+			.fields = { field_ },  \
+			.fields_n = 1,         \
+			.mask = ~(bit_),       \
+			.value = 0 })
 /* to set from: for two that must be equal and cannot be compared (nft has no such test) */
-#define COPY(to_, from_)                                                                           \
+#define COPY(to_, from_) \
 	((struct stmt){ .kind = STMT_COPY, .fields = { to_, from_ }, .fields_n = 2 })
 #define COUNT(name_) ((struct stmt){ .kind = STMT_COUNTER, .name = (name_) })
 #define ACCEPT ((struct stmt){ .kind = STMT_VERDICT, .verdict = VERDICT_ACCEPT })
 #define DROP ((struct stmt){ .kind = STMT_VERDICT, .verdict = VERDICT_DROP })
 #define RETURN ((struct stmt){ .kind = STMT_VERDICT, .verdict = VERDICT_RETURN })
-#define JUMP(name_) ((struct stmt){ .kind = STMT_VERDICT, .verdict = VERDICT_JUMP, .name = (name_) })
-#define GOTO(name_) ((struct stmt){ .kind = STMT_VERDICT, .verdict = VERDICT_GOTO, .name = (name_) })
+#define JUMP(name_) \
+	((struct stmt){ .kind = STMT_VERDICT, .verdict = VERDICT_JUMP, .name = (name_) })
+#define GOTO(name_) \
+	((struct stmt){ .kind = STMT_VERDICT, .verdict = VERDICT_GOTO, .name = (name_) })
 #define RESET ((struct stmt){ .kind = STMT_REJECT, .reject = REJECT_TCP_RESET })
-#define LIMIT(rate_, burst_)                                                                       \
+#define LIMIT(rate_, burst_) \
 	((struct stmt){ .kind = STMT_LIMIT, .value = (rate_), .mask = (burst_) })
 #define LOG(prefix_) ((struct stmt){ .kind = STMT_LOG, .name = (prefix_) })
 #define PROHIBIT ((struct stmt){ .kind = STMT_REJECT, .reject = REJECT_ADMIN_PROHIBITED })
@@ -67,9 +88,13 @@
 /* tcp flags syn / syn,ack: the packet that opens a connection, whatever conntrack takes it for */
 #define BARE_SYN BITS(F_TCP_FLAGS, 0x12, 0x02)
 /* tcp flags & (syn | ack) != syn */
-#define NO_BARE_SYN                                                                                \
-	((struct stmt){ .kind = STMT_BITS, .negate = true, .fields = { F_TCP_FLAGS },              \
-			.fields_n = 1, .mask = 0x12, .value = 0x02 })
+#define NO_BARE_SYN                                \
+	((struct stmt){ .kind = STMT_BITS,         \
+			.negate = true,            \
+			.fields = { F_TCP_FLAGS }, \
+			.fields_n = 1,             \
+			.mask = 0x12,              \
+			.value = 0x02 })
 /* tcp flags & syn == syn: with or without others */
 #define ANY_SYN BITS(F_TCP_FLAGS, 0x02, 0x02)
 /* tcp flags & rst == rst */
@@ -80,9 +105,13 @@
 /* ct status & confirmed == 0: in input, a packet that did not pass the host's own output */
 #define UNCONFIRMED BITS(F_CT_STATUS, 0x08, 0)
 /* ip frag-off & 0x3fff != 0: a fragment, the first one too */
-#define FRAGMENT                                                                                   \
-	((struct stmt){ .kind = STMT_BITS, .negate = true, .fields = { F_IP_FRAG_OFF },            \
-			.fields_n = 1, .mask = 0x3fff, .value = 0 })
+#define FRAGMENT                                     \
+	((struct stmt){ .kind = STMT_BITS,           \
+			.negate = true,              \
+			.fields = { F_IP_FRAG_OFF }, \
+			.fields_n = 1,               \
+			.mask = 0x3fff,              \
+			.value = 0 })
 /* @ll,0,32 0x0180c200: to 01:80:c2:00:…, groups that no bridge forwards (IEEE 802.1Q, 8.6.3) */
 #define LINK_GROUP EQ(F_RAW_ETHER_DADDR4, 0x0180c200)
 #define TO_LOCAL EQ(F_FIB_DADDR_TYPE, 2 /* RTN_LOCAL */)

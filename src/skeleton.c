@@ -62,12 +62,12 @@ bool skeleton_params_equal(const struct skeleton_params *a, const struct skeleto
 	return a->mode == b->mode && a->parent_level == b->parent_level &&
 	       a->engine_level == b->engine_level && a->shared_parent == b->shared_parent &&
 	       a->bridge_meta == b->bridge_meta && a->egress == b->egress &&
-	       a->runner_port == b->runner_port &&
-	       a->mark_bystander == b->mark_bystander && a->mark_container == b->mark_container &&
-	       a->mark_host == b->mark_host && a->audit == b->audit &&
-	       a->audit_log == b->audit_log && a->guarded == b->guarded && a->fenced == b->fenced &&
-	       a->egress_bridge == b->egress_bridge && a->egress_host == b->egress_host &&
-	       a->metadata_bridge == b->metadata_bridge && a->metadata_host == b->metadata_host;
+	       a->runner_port == b->runner_port && a->mark_bystander == b->mark_bystander &&
+	       a->mark_container == b->mark_container && a->mark_host == b->mark_host &&
+	       a->audit == b->audit && a->audit_log == b->audit_log && a->guarded == b->guarded &&
+	       a->fenced == b->fenced && a->egress_bridge == b->egress_bridge &&
+	       a->egress_host == b->egress_host && a->metadata_bridge == b->metadata_bridge &&
+	       a->metadata_host == b->metadata_host;
 }
 
 void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_skeleton)

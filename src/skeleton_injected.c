@@ -20,8 +20,8 @@ void skeleton_injected(struct skeleton *skeleton)
 	chain = skeleton_chain(skeleton, FAMILY_NETDEV, EGRESS_CHAIN,
 			       "what goes out of a port of a guarded bridge, to the container");
 	/* meta rtclassid != 4294967295 accept */
-	RULE(chain, "no realm has that number: whatever was routed",
-	     NE(F_RTCLASSID, UINT32_MAX), ACCEPT);
+	RULE(chain, "no realm has that number: whatever was routed", NE(F_RTCLASSID, UINT32_MAX),
+	     ACCEPT);
 	/* oifname @bystander_ports accept */
 	RULE(chain, NULL, IN(SET_EGRESS_BYSTANDERS, F_OIFNAME), ACCEPT);
 	/* meta protocol arp @ll,96,16 2054 arp saddr ether @bridge_macs accept */

@@ -186,9 +186,9 @@ static json_t *enforce_json(uint32_t audit)
 
 json_t *status_json(const struct status_view *view)
 {
-	return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:i}", "version",
-			 JOBFENCE_VERSION, "enforced", enforce_json(view->config->audit), "mode",
-			 mode_json(view->config->mode, view->origin->mode), "on_violation",
+	return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:i}",
+			 "version", JOBFENCE_VERSION, "enforced", enforce_json(view->config->audit),
+			 "mode", mode_json(view->config->mode, view->origin->mode), "on_violation",
 			 violation_policy_name(view->config->on_violation), "engine",
 			 engine_json(view), "cgroups", cgroups_json(view), "guarded_bridges",
 			 bridges_json(view), "egress", status_egress_json(view), "ruleset",

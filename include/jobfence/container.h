@@ -83,7 +83,7 @@ struct container {
 	bool labels_cut;   /* there are more than are kept */
 	char *hazard_text; /* owned; details for people ("/data, CAP_NET_ADMIN"); NULL where none */
 	bool is_task;      /* has LABEL_IS_TASK=true */
-	bool no_net_raw; /* CAP_NET_RAW was dropped: no raw, packet or XDP sockets */
+	bool no_net_raw;   /* CAP_NET_RAW was dropped: no raw, packet or XDP sockets */
 	bool inspected; /* false: only what the list says is known (no cpu, memory, hazards, ports) */
 	enum container_state state;
 	enum network_kind network_kind;

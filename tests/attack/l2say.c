@@ -34,8 +34,8 @@ static bool put_mac(struct say *say, const char *word)
 	uint8_t mac[6];
 	int end = 0;
 
-	if (sscanf(word, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2], &mac[3],
-		   &mac[4], &mac[5], &end) != 6 ||
+	if (sscanf(word, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2],
+		   &mac[3], &mac[4], &mac[5], &end) != 6 ||
 	    word[end])
 		return false;
 	put(say, mac, sizeof(mac));
@@ -69,7 +69,8 @@ static void put_body(struct say *say, char **words)
 		put_word(say, *words);
 }
 
-static void mend_checksum(struct say *say, size_t at, const struct segment *segment, uint8_t protocol)
+static void mend_checksum(struct say *say, size_t at, const struct segment *segment,
+			  uint8_t protocol)
 {
 	size_t size = say->size - at;
 	uint32_t sum = 0;

@@ -296,10 +296,12 @@ static void foreign_changes_are_seen_and_undone(void **state)
 		"nft flush chain netdev jobfence to_docker0",
 		"nft add rule netdev jobfence to_docker0 accept",
 		"nft flush chain netdev jobfence injected",
-		"nft flush chain netdev jobfence to_docker0; nft delete chain netdev jobfence to_docker0",
+		"nft flush chain netdev jobfence to_docker0; "
+		"nft delete chain netdev jobfence to_docker0",
 		"nft add chain netdev jobfence stranger '{ type filter hook egress device docker0 "
 		"priority 0; }'",
-		"nft add chain netdev jobfence to_lo '{ type filter hook egress device lo priority 0; }'",
+		"nft add chain netdev jobfence to_lo "
+		"'{ type filter hook egress device lo priority 0; }'",
 		"nft flush chain inet jobfence from_bridge",
 		"nft insert rule inet jobfence from_bridge accept",
 		"nft add rule inet jobfence input accept",

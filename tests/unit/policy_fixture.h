@@ -148,8 +148,7 @@ static const char *set_text(const struct fixture *f, enum set_id set)
 	for (size_t i = 0; i < elems->n; i++) {
 		char key[256];
 
-		assert_int_equal(
-			elem_text(set, &elems->elem[i], key, sizeof(key), NULL, NULL), 0);
+		assert_int_equal(elem_text(set, &elems->elem[i], key, sizeof(key), NULL, NULL), 0);
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? ", " : "",
 					 key);
 	}

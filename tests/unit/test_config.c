@@ -277,16 +277,16 @@ static void test_example_is_the_defaults(void **state)
 /* What the messages list is all that exists; each of it stands in the example, in its section. */
 static void test_example_has_every_key(void **state)
 {
-	static const char *const sections[] = { "jobs",   "environment", "ports",
-						"docker", "cgroup",      "marks",
-						"egress", "metadata",    "enforce",
-						"confine" };
+	static const char *const sections[] = { "jobs",    "environment", "ports",  "docker",
+						"cgroup",  "marks",       "egress", "metadata",
+						"enforce", "confine" };
 	size_t listed_n = 0;
 	char text[16384];
 
 	uncomment_example(text, sizeof(text));
 	assert_refused("[x]\nx = 1\n", "sections are jobs, environment, ports, docker, cgroup, "
-				       "marks, egress, metadata, job \"PATTERN\", confine, enforce");
+				       "marks, egress, metadata, job \"PATTERN\", confine, "
+				       "enforce");
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
 		char conf[64], names[128], *start, *end, *rest;
 		struct loaded loaded;
@@ -362,7 +362,8 @@ static void test_what_is_unknown(void **state)
 	assert_refused("[Ports]\nshim = 1\n", "@/conf:5: there is no section [Ports]");
 	assert_refused("[ports]\nSHIM = 1\n", "@/conf:5: [ports] has no key \"SHIM\"");
 	assert_refused("[jobs]\nnetwork_mode = 3\n", "@/conf:5: [jobs] has no key "
-						     "\"network_mode\"; its keys are on_violation, unconfinable");
+						     "\"network_mode\"; its keys are on_violation, "
+						     "unconfinable");
 	assert_refused("[ports]\nsh\x1b[2Jim\" = 1\n", "no key \"sh?[2Jim?\"");
 	write_file(conf_path, "shim = 1\n");
 	struct loaded loaded = load((struct config_sources){ 0 });

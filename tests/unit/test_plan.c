@@ -50,9 +50,12 @@ static void make_live(struct fixture *f)
 		const struct chain *chain = &f->skeleton.chains[i];
 		struct live_chain *to = &live->chains[live->chains_n++];
 
-		*to = (struct live_chain){ .family = chain->family, .name = strdup(chain->name),
-					   .base = chain->base, .hook = chain->hook,
-					   .priority = chain->priority, .plain = true };
+		*to = (struct live_chain){ .family = chain->family,
+					   .name = strdup(chain->name),
+					   .base = chain->base,
+					   .hook = chain->hook,
+					   .priority = chain->priority,
+					   .plain = true };
 		to->rules = calloc(chain->rules_n, sizeof(*to->rules));
 		assert_non_null(to->rules);
 		for (size_t j = 0; j < chain->rules_n; j++)
@@ -66,9 +69,13 @@ static void make_live(struct fixture *f)
 
 static int set_up(void **state)
 {
-	struct skeleton_params params = { .mode = 2, .parent_level = 1, .engine_level = 2,
-					  .runner_port = 10999, .mark_bystander = 1 << 27,
-					  .mark_container = 1 << 28, .mark_host = 1 << 29 };
+	struct skeleton_params params = { .mode = 2,
+					  .parent_level = 1,
+					  .engine_level = 2,
+					  .runner_port = 10999,
+					  .mark_bystander = 1 << 27,
+					  .mark_container = 1 << 28,
+					  .mark_host = 1 << 29 };
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
@@ -110,8 +117,8 @@ static void assert_steps(struct fixture *f, const char *const *want, size_t n)
 	}
 }
 
-#define ASSERT_STEPS(f, ...)                                                                       \
-	assert_steps((f), (const char *const[]){ __VA_ARGS__ },                                    \
+#define ASSERT_STEPS(f, ...)                                    \
+	assert_steps((f), (const char *const[]){ __VA_ARGS__ }, \
 		     ARRAY_SIZE(((const char *const[]){ __VA_ARGS__ })))
 
 static void equal_gives_no_step(void **state)
@@ -193,7 +200,8 @@ static void a_stranger_goes(void **state)
 	struct fixture *f = *state;
 	struct live_chain *chain = &f->live->chains[f->live->chains_n++];
 
-	*chain = (struct live_chain){ .family = FAMILY_INET, .name = strdup("stranger"),
+	*chain = (struct live_chain){ .family = FAMILY_INET,
+				      .name = strdup("stranger"),
 				      .plain = true };
 	f->live->extra = calloc(1, sizeof(*f->live->extra));
 	f->live->extra[f->live->extra_n++] =
@@ -271,12 +279,12 @@ static const struct chain *only_look_up(struct fixture *f)
 			for (size_t k = 0; k < RULE_STMTS_MAX; k++)
 				if (f->skeleton.chains[i].rules[j].stmts[k].kind == STMT_LOOKUP)
 					f->skeleton.chains[i].rules[j].stmts[k].set = SET_OWN_APIS;
-	chain->rules[0] = (struct rule){ .stmts = { { .kind = STMT_LOOKUP,
-						      .set = SET_DENY4,
-						      .fields = { F_IP_DADDR },
-						      .fields_n = 1 },
-						    { .kind = STMT_VERDICT,
-						      .verdict = VERDICT_DROP } } };
+	chain->rules[0] =
+		(struct rule){ .stmts = { { .kind = STMT_LOOKUP,
+					    .set = SET_DENY4,
+					    .fields = { F_IP_DADDR },
+					    .fields_n = 1 },
+					  { .kind = STMT_VERDICT, .verdict = VERDICT_DROP } } };
 	chain->rules_n = 1;
 	live_free(f->live);
 	make_live(f);
@@ -293,11 +301,10 @@ static void an_interval_set_is_made_anew_behind_a_copy(void **state)
 	snprintf(add_rule, sizeof(add_rule), "add a rule to chain inet %s", chain->name);
 	add_network(f->live->elements, 10, 10);
 	add_network(f->desired, 10, 11);
-	ASSERT_STEPS(f, "add set inet deny4.next",
-		     "add element 10.0.0.0/7 of set inet deny4.next", "commit", flush,
-		     "delete set inet deny4", "add set inet deny4",
-		     "add element 10.0.0.0/7 of set inet deny4", add_rule, "commit", flush, add_rule,
-		     "delete set inet deny4.next");
+	ASSERT_STEPS(f, "add set inet deny4.next", "add element 10.0.0.0/7 of set inet deny4.next",
+		     "commit", flush, "delete set inet deny4", "add set inet deny4",
+		     "add element 10.0.0.0/7 of set inet deny4", add_rule, "commit", flush,
+		     add_rule, "delete set inet deny4.next");
 	/* the rules of the second transaction look the copy up, those of the third the set */
 	assert_int_equal(f->ops.op[7].next, SET_BIT_OF(SET_DENY4));
 	assert_int_equal(f->ops.op[10].next, 0);

@@ -39,6 +39,7 @@ static void foreign_ports_only_without_ibrname(void **state)
 static void bridge_job_is_named_and_bound(void **state)
 {
 	struct fixture *f = *state;
+	const char *comment;
 
 	f->model.containers_n = 1;
 	build(f);
@@ -50,8 +51,8 @@ static void bridge_job_is_named_and_bound(void **state)
 	assert_set(f, SET_JOB_BINDINGS6,
 		   "\"vetha\" . 02:42:ac:11:00:02 . fd00:d0c::2, "
 		   "\"vetha\" . 02:42:ac:11:00:02 . fe80::42:acff:fe11:2");
-	assert_string_equal(f->ruleset->sets[SET_JOBS4].elem[0].comment,
-			    "train-0-0-1a2b3c4d task 4711 HOST_WHEN_POSSIBLE isolated");
+	comment = f->ruleset->sets[SET_JOBS4].elem[0].comment;
+	assert_string_equal(comment, "train-0-0-1a2b3c4d task 4711 HOST_WHEN_POSSIBLE isolated");
 	assert_set(f, SET_BYSTANDER_PORTS, "");
 	assert_set(f, SET_HOST_JOBS, "");
 }
@@ -134,7 +135,8 @@ static void publish(struct fixture *f, size_t i, const char *ip, uint16_t port)
 {
 	struct port_binding *binding = &f->ports[i][f->containers[i].ports_n++];
 
-	*binding = (struct port_binding){ .l4proto = IPPROTO_TCP, .host_port = port,
+	*binding = (struct port_binding){ .l4proto = IPPROTO_TCP,
+					  .host_port = port,
 					  .container_port = 10999 };
 	assert_int_equal(ip_addr_parse(ip, &binding->host_ip), 0);
 	f->containers[i].ports = f->ports[i];
