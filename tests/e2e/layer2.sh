@@ -379,7 +379,7 @@ networks() {
 	host_wait 3000 bound_to "$first" no
 	check "disconnected: the new one only is bound" "no yes" \
 		"$(set_has job_bindings4 ". $first ") $(set_has job_bindings4 ". $second ")"
-	check "disconnected: nobody claims the old one" no "$(set_has bound4 " $first[ ,]")"
+	check "disconnected: nobody claims the old one" no "$(set_has bound4 " ${first}[ ,]")"
 	check_flow "disconnected: alpha → internet by the new network" open:inet alpha "$INET4" 443
 	check_flow "disconnected: alpha → internet, IPv6" open:inet alpha "$INET6" 443
 	check_flow "disconnected: host → alpha" open:alpha:runner host "$second" 10999
