@@ -32,6 +32,7 @@ declare -A NOT_ALONE=(
 	['job_ip6 unheard']='what containers say at their start'
 	['without_address unheard']='what containers say at their start'
 	['unknown_solicits unheard']='what containers say at their start'
+	['injected injected']='packet sockets'
 	['output stale_bystander']='addresses that were given to the next container'
 	['answer_to_bridge job_to_host']='connections from before the fence'
 	['bridge_to_host_job host_job_to_bridge']='connections from before the fence'
@@ -43,6 +44,7 @@ declare -A NOT_ALONE=(
 )
 # Lines of defence: the first shows only where those behind it are gone too ("CHAIN COUNTER …").
 declare -A BEHIND=(
+	['between_ports job_to_neighbour']='injected injected'
 	['fence host_job_to_published']='to_docker_proxy host_job_to_published from_docker_proxy host_job_to_published'
 	['to_docker_proxy host_job_to_published']='from_docker_proxy host_job_to_published'
 	['from_container host_job_to_host_api']='to_host_api loopback_forged from_host_api host_job_to_host_api'
@@ -60,8 +62,8 @@ declare -A OPENED TRIED # ["chain counter" or set]: how many flows
 counting_rules() {
 	local family
 
-	for family in inet bridge; do
-		host_exec nft -a list table $family jobfence | awk -v family=$family '
+	for family in inet bridge netdev; do # the last only where the kernel has egress hooks
+		host_exec nft -a list table $family jobfence 2>/dev/null | awk -v family=$family '
 			$1 == "chain" { chain = $2 }
 			match($0, /counter name "[a-z_]+"/) {
 				split(substr($0, RSTART, RLENGTH), quoted, "\"")
