@@ -88,6 +88,13 @@ static void from_bridge(struct skeleton *skeleton)
 	     GOTO("refuse"));
 	RULE(chain, NULL, IN(SET_QUARANTINED6, F_IIFNAME, F_IP6_SADDR),
 	     COUNT("bridge_job_quarantined"), GOTO("refuse"));
+	if (audited(skeleton, GROUP_NEIGHBOURS)) {
+		/* ct direction reply tcp flags & (syn | ack) != syn accept */
+		RULE(chain, "audit: answers to whom to_bridge let through, wherever they are",
+		     REPLY, NO_BARE_SYN, ACCEPT);
+		/* ct direction reply meta l4proto != tcp accept */
+		RULE(chain, NULL, REPLY, NE(F_L4PROTO, 6), ACCEPT);
+	}
 	egress_of_bridge(skeleton, chain);
 	/* accept */
 	RULE(chain, "on to the internet; forward decides about other jobs", ACCEPT);

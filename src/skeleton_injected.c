@@ -28,6 +28,12 @@ void skeleton_injected(struct skeleton *skeleton)
 	RULE(chain, "the kernel's answers have no route; all they can say is that the host is here",
 	     EQ(F_PROTOCOL, ETHERTYPE_ARP_), EQ(F_LL_TYPE, ETHERTYPE_ARP_),
 	     IN(SET_BRIDGE_MACS, F_ARP_SADDR_ETHER), ACCEPT);
+	if (audited(skeleton, GROUP_NEIGHBOURS))
+		/* counter name "injected" accept */
+		RULE(chain,
+		     "audit: what another port sent, which table bridge let through, looks the "
+		     "same",
+		     COUNT("injected"), ACCEPT);
 	/* counter name "injected" drop */
 	RULE(chain, "put there by a packet socket", COUNT("injected"), DROP);
 }
