@@ -38,7 +38,7 @@ sunk() {
 	works_if 'received=[1-9]*' "$(tail -n 1 "$HOST_DIR/sunk.log")"
 }
 
-ATTACKS=() # WHAT | COUNTER (family name) | RULES (family chain pattern; …: taken out, +family: put in) | COMMAND
+ATTACKS=() # WHAT | COUNTER (family name) | RULES (family chain pattern; …: taken out, +family: put in, ?family: if there) | COMMAND
 
 attack() { ATTACKS+=("$1|$2|$3|$4"); }
 
@@ -66,8 +66,6 @@ with_jobfence() {
 }
 
 without_rules() {
-	local family
-
 	local family chain pattern
 
 	jobfence_signal STOP
@@ -75,6 +73,8 @@ without_rules() {
 		if [[ $family == +* ]]; then # put in front instead
 			# shellcheck disable=SC2086 # a rule's words
 			host_exec nft insert rule "${family#+}" jobfence "$chain" $pattern
+		elif [[ $family == \?* ]]; then # not on every kernel
+			delete_rules "${family#\?}" "$chain" "$pattern" 2>/dev/null || true
 		else
 			delete_rules "$family" "$chain" "$pattern"
 		fi || check "$1: rules '$pattern'" there missing

@@ -99,7 +99,8 @@ list_attacks() {
 	local syn='inet from_container syn.*host_job_forged'
 	local lo='inet loopback loopback_forged'
 	local sport='inet from_container tcp sport @host_apis'
-	local stranger='bridge forward jump between_ports; inet forward jump to_bridge' # with br_netfilter: twice
+	# with br_netfilter: twice; and the last line of defence, at the port itself
+	local stranger='bridge forward jump between_ports; inet forward jump to_bridge; ?netdev injected drop'
 
 	attack "raw SYN, then the shim" "inet host_job_forged" "$any; $syn" \
 		"attack_rawsyn 127.0.0.1 10998 shim"
