@@ -34,6 +34,8 @@ static const struct field_spec fields[F_MAX] = {
 			       false },
 	[F_FIB_DADDR_TYPE] = { "fib daddr type", FROM_FIB, NFT_FIB_RESULT_ADDRTYPE, 0, 4, 0,
 			       false },
+	[F_FIB_DADDR_IIF_TYPE] = { "fib daddr . iif type", FROM_FIB, NFT_FIB_RESULT_ADDRTYPE, 0, 4,
+				   0, false },
 	[F_FIB_DADDR_OIF] = { "fib daddr oif", FROM_FIB, NFT_FIB_RESULT_OIF, 0, 4, 0, false },
 	[F_FIB_SADDR_IIF] = { "fib saddr . iif oif", FROM_FIB, NFT_FIB_RESULT_OIF, 0, 4, 0, false },
 	[F_RT_NEXTHOP4] = { "rt ip nexthop", FROM_RT, NFT_RT_NEXTHOP4, 0, 4, 0, true },

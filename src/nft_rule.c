@@ -116,6 +116,8 @@ static void add_fib(struct builder *b, enum field field, uint32_t reg)
 
 	if (field == F_FIB_DADDR_TYPE || field == F_FIB_DADDR_OIF)
 		flags = NFTA_FIB_F_DADDR;
+	else if (field == F_FIB_DADDR_IIF_TYPE)
+		flags = NFTA_FIB_F_DADDR | NFTA_FIB_F_IIF;
 	else if (field == F_FIB_SADDR_TYPE)
 		flags = NFTA_FIB_F_SADDR;
 	set_u32(expr, NFTNL_EXPR_FIB_FLAGS, flags);

@@ -52,7 +52,7 @@ static const char *value_name(enum field field, uint32_t value)
 		return value ? "reply" : "original";
 	if (field == F_FIB_SADDR_IIF)
 		return value ? "exists" : "missing";
-	if (field == F_FIB_DADDR_TYPE || field == F_FIB_SADDR_TYPE)
+	if (field == F_FIB_DADDR_TYPE || field == F_FIB_DADDR_IIF_TYPE || field == F_FIB_SADDR_TYPE)
 		return value == 1   ? "unicast"
 		       : value == 2 ? "local"
 		       : value == 3 ? "broadcast"
@@ -73,6 +73,7 @@ static const char *value_name(enum field field, uint32_t value)
 		return "::";
 	if (field == F_L4PROTO)
 		return value == 2    ? "igmp"
+		       : value == 1  ? "icmp"
 		       : value == 6  ? "tcp"
 		       : value == 17 ? "udp"
 		       : value == 58 ? "ipv6-icmp"
@@ -114,6 +115,7 @@ static void add_bits(struct text *text, const struct stmt *stmt)
 		text_add(text, "ct state %s",
 			 stmt->mask == 0x1   ? "invalid"
 			 : stmt->mask == 0x2 ? "established"
+			 : stmt->mask == 0x4 ? "related"
 					     : "untracked");
 	else
 		text_add(text, "%s & 0x%08" PRIx32 " %s 0x%08" PRIx32, field_spec(field)->text,

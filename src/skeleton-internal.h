@@ -101,6 +101,8 @@
 #define RST BITS(F_TCP_FLAGS, 0x04, 0x04)
 /* ct state invalid: no connection, so no direction and no mark either */
 #define INVALID BITS(F_CT_STATE, 0x01, 0x01)
+/* ct state related: here an ICMP error about somebody's packet */
+#define RELATED BITS(F_CT_STATE, 0x04, 0x04)
 #define UNTRACKED BITS(F_CT_STATE, 0x40, 0x40)
 /* ct status & confirmed == 0: in input, a packet that did not pass the host's own output */
 #define UNCONFIRMED BITS(F_CT_STATUS, 0x08, 0)

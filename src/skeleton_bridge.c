@@ -108,6 +108,9 @@ static void from_bridge(struct skeleton *skeleton)
 	egress_to_host_service(chain);
 	/* tcp flags syn / syn,ack counter name "job_to_host" goto refuse */
 	RULE(chain, "a bare SYN is never a reply", BARE_SYN, COUNT("job_to_host"), GOTO("refuse"));
+	/* ct state related fib daddr . iif type != local counter name "job_to_host" goto refuse */
+	RULE(chain, "an ICMP error about what the host, or a bystander by NAT, has with others",
+	     RELATED, NE(F_FIB_DADDR_IIF_TYPE, RTN_LOCAL_), COUNT("job_to_host"), GOTO("refuse"));
 	/* ct direction reply accept */
 	RULE(chain, NULL, REPLY, ACCEPT);
 	/* counter name "job_to_host" goto refuse */

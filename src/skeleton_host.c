@@ -107,6 +107,13 @@ static void forged(struct skeleton *skeleton, struct chain *chain)
 	     COUNT("host_job_forged"), DROP);
 	/* tcp flags & syn == syn ct state invalid counter name "host_job_forged" drop */
 	RULE(chain, "conntrack was lied to", ANY_SYN, INVALID, COUNT("host_job_forged"), DROP);
+	/* meta l4proto icmp jump from_container_icmp */
+	RULE(chain, NULL, EQ(F_L4PROTO, 1), JUMP("from_container_icmp"));
+	/* meta l4proto ipv6-icmp jump from_container_icmp */
+	RULE(chain, NULL, EQ(F_L4PROTO, 58), JUMP("from_container_icmp"));
+	/* meta l4proto udp th sport 53 oifname "lo" counter name "host_job_forged" drop */
+	RULE(chain, "an answer in the host's resolver's place", EQ(F_L4PROTO, 17),
+	     EQ(F_TH_SPORT, 53), NAMED(F_OIFNAME, "lo"), COUNT("host_job_forged"), DROP);
 	/* fib saddr type != local counter name "host_job_forged" drop */
 	RULE(chain, "another's source would let strangers answer it", NE(F_FIB_SADDR_TYPE, 2),
 	     COUNT("host_job_forged"), DROP);
@@ -120,15 +127,14 @@ static void forged(struct skeleton *skeleton, struct chain *chain)
 	 * counter name "host_job_forged" drop */
 	RULE(chain, "an answer in the shim's place", IN(SET_HOST_APIS, F_TCP_SPORT), TO_LOCAL,
 	     REPLY, COUNT(answer), DROP);
-	/* meta l4proto . ip saddr . th sport @published4 ct direction reply
-	 * counter name "host_job_forged" drop */
-	RULE(chain, "an answer in docker-proxy's place",
-	     IN(SET_PUBLISHED4, F_L4PROTO, F_IP_SADDR, F_TH_SPORT), REPLY, COUNT(answer), DROP);
-	RULE(chain, NULL, IN(SET_PUBLISHED6, F_L4PROTO, F_IP6_SADDR, F_TH_SPORT), REPLY,
-	     COUNT(answer), DROP);
-	/* meta l4proto . th sport @published_any ct direction reply
-	 * counter name "host_job_forged" drop */
-	RULE(chain, NULL, IN(SET_PUBLISHED_ANY, F_L4PROTO, F_TH_SPORT), REPLY, COUNT(answer), DROP);
+	/* meta l4proto . ip saddr . th sport @published4 counter name "host_job_forged" drop */
+	RULE(chain,
+	     "in docker-proxy's place: an answer, or a TIME_WAIT that hides a listener from input",
+	     IN(SET_PUBLISHED4, F_L4PROTO, F_IP_SADDR, F_TH_SPORT), COUNT(answer), DROP);
+	RULE(chain, NULL, IN(SET_PUBLISHED6, F_L4PROTO, F_IP6_SADDR, F_TH_SPORT), COUNT(answer),
+	     DROP);
+	/* meta l4proto . th sport @published_any counter name "host_job_forged" drop */
+	RULE(chain, NULL, IN(SET_PUBLISHED_ANY, F_L4PROTO, F_TH_SPORT), COUNT(answer), DROP);
 	if (skeleton->params.guarded)
 		/* meta l4proto . th sport @guarded_listeners jump from_guarded_port */
 		RULE(chain, "an answer in the place of sshd",
@@ -139,6 +145,21 @@ static void forged(struct skeleton *skeleton, struct chain *chain)
 	     TO_LOCAL, REPLY, COUNT("host_job_forged"), DROP);
 	/* tcp flags syn / syn,ack ct direction reply counter name "host_job_forged" drop */
 	RULE(chain, "a bare SYN is never a reply", BARE_SYN, REPLY, COUNT("host_job_forged"), DROP);
+}
+
+/* The kernel's own errors have no socket of a container. A forged one ends an exchange of the host's, or
+ * its connection before that stands: also when conntrack, which compares more than the kernel, calls
+ * it invalid. */
+static void from_container_icmp(struct skeleton *skeleton)
+{
+	struct chain *chain = skeleton_chain(skeleton, FAMILY_INET, "from_container_icmp", NULL);
+
+	/* ct state related counter name "host_job_forged" drop */
+	RULE(chain, "an error by a raw socket: a job's own come from the kernel", RELATED,
+	     COUNT("host_job_forged"), DROP);
+	/* ct state invalid counter name "host_job_forged" drop */
+	RULE(chain, "the kernel would believe it all the same", INVALID, COUNT("host_job_forged"),
+	     DROP);
 }
 
 static void from_container(struct skeleton *skeleton)
@@ -272,6 +293,7 @@ void skeleton_inet_output(struct skeleton *skeleton)
 {
 	output(skeleton);
 	from_container(skeleton);
+	from_container_icmp(skeleton);
 	if (skeleton->params.guarded)
 		from_guarded_port(skeleton);
 	fence(skeleton);

@@ -190,6 +190,7 @@ enum field {
 	F_CGROUP_LEVEL6,
 	F_FIB_SADDR_TYPE,
 	F_FIB_DADDR_TYPE,
+	F_FIB_DADDR_IIF_TYPE, /* fib daddr . iif type: local on this interface */
 	F_FIB_DADDR_OIF,
 	F_FIB_SADDR_IIF, /* fib saddr . iif oif: present or missing */
 	F_RT_NEXTHOP4,   /* rt ip nexthop: aborts the rule when the packet carries no route */

@@ -106,7 +106,7 @@ list_attacks() {
 		"attack_rawsyn 127.0.0.1 10998 shim"
 	attack "raw SYN, then the shim, IPv6" "inet host_job_forged" "$any; $syn" \
 		"attack_rawsyn [::1] 10998 shim6"
-	attack "raw SYN, then a published port" "inet host_job_forged" "$syn" \
+	attack "raw SYN, then a published port" "inet host_job_forged" "$syn; inet from_container th sport @published" \
 		"attack_rawsyn 127.0.0.1 $port beta:runner"
 	attack "raw SYN, then another's runner" "inet host_job_forged" "$syn; inet to_own_api syn.*loopback_forged" \
 		"attack_rawsyn [::1] 10999 epsilon:runner"

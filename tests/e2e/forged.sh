@@ -141,6 +141,42 @@ in_connection() { # ADDR PORT HOW SIDE WHAT [SECONDS], of hijack: sets SAID and 
 attack_cut() { in_connection "$@" 0.6; works_if '@(reset|timeout|closed)' "$HELD"; } # ADDR PORT HOW SIDE ack|rst
 attack_words() { in_connection "$@" faked; works_if believed "$SAID"; }           # ADDR PORT HOW SIDE
 
+# An ICMP error about a datagram of WHO's that waits for its answer: attack_error BY WHO FROM TO PORT [--to ADDR]
+attack_error() {
+	local by=$1 who=$2 from=$3 to=$4 about=$3 port
+
+	port=$(next_port)
+	[ "$who" = host ] || about=$HOST_WAN4 # as NAT has it
+	: >"$HOST_DIR/held.log"
+	spawn_from "$who" "$HOST_DIR/held.log" dial --udp --timeout 500 --from "$from:$port" "${to//[][]/}" "$5"
+	sleep 0.15
+	exec_from "$by" icmperror "${@:6}" "$about:$port" "$to:$5"
+	host_wait 2000 test -s "$HOST_DIR/held.log"
+	works_if refused "$(tail -n 1 "$HOST_DIR/held.log")"
+}
+
+# An answer of the stub resolver, which a process of the host asks.
+attack_stub() { # STUB CLIENT
+	local port
+
+	port=$(next_port)
+	sunk host "$2:$port" exec_from gamma rawudp "$1:53" "$2:$port"
+}
+
+# A listener beside docker-proxy's, behind a socket that has no cgroup.
+attack_waiting() { # ADDR PORT
+	local port got pid
+
+	port=$(next_port)
+	: >"$HOST_DIR/attack.log"
+	spawn_from gamma "$HOST_DIR/attack.log" waitlisten "$1:$2" "$port" forged 3
+	pid=$HOST_SPAWNED
+	host_wait 2000 grep -q ready "$HOST_DIR/attack.log"
+	got=$(dial_from host --timeout 400 --from "$1:$port" "${1//[][]/}" "$2")
+	kill "$pid" 2>/dev/null
+	works_if '@(open:forged|mute|reset)' "$got"
+}
+
 # Without conntrack on lo nobody can tell whose runner it is.
 attack_untracked() {
 	host_exec nft -f - <<-'END'
@@ -161,6 +197,10 @@ list_attacks() {
 	local place='inet from_container th sport @published'
 	local lo='inet loopback loopback_forged'
 	local pieces='inet from_container frag-off'
+	local icmp='inet from_container icmp jump'
+	local error='inet from_bridge_to_host ct state related'
+	local stub='inet from_container resolver'
+	local listener='inet to_published shadow_listener'
 	local type='+bridge prerouting ether type 0x8100 accept'
 	local q
 
@@ -182,10 +222,10 @@ list_attacks() {
 		"inet from_container fib saddr" "attack_accomplice [$B6] [$INET6]"
 	attack "another job's address behind a tag" "bridge job_spoofed" "$type" "attack_tagged --tag 0x8100"
 	attack "a neighbour's ARP entry behind a tag" "bridge job_spoofed" "$type" attack_tagged_arp
-	attack "LAN to a published port, as a reply" "inet outside_to_published" \
-		"+inet from_outside ct direction reply return" attack_lan
-	attack "LAN to a published port, as a reply, UDP" "inet outside_to_published" \
-		"+inet from_outside ct direction reply return" attack_lan_udp
+	attack "LAN to a published port, as a reply" "inet host_job_forged" \
+		"$place; +inet from_outside ct direction reply return" attack_lan
+	attack "LAN to a published port, as a reply, UDP" "inet host_job_forged" \
+		"$place; +inet from_outside ct direction reply return" attack_lan_udp
 	attack "another header, routed to lo, to a published port" "inet host_job_forged" \
 		"inet from_container routed to lo" "attack_routed 8.8.8.8"
 	attack "broadcast on lo to a published port" "inet host_job_to_published" \
@@ -221,6 +261,28 @@ list_attacks() {
 		"attack_cut 127.0.0.1 10998 pieces server rst"
 	attack "reset in a runner's place, in fragments" "inet host_job_forged" "$pieces" \
 		"attack_cut 127.0.0.1 10999 pieces server rst"
+	attack "ICMP error to the host's question on lo" "inet host_job_forged" "$icmp" \
+		"attack_error gamma host 127.0.0.1 127.0.0.1 5999"
+	attack "ICMP error to the host's question on lo, IPv6" "inet host_job_forged" "$icmp" \
+		"attack_error gamma host [::1] [::1] 5999"
+	attack "ICMP error to the host's question on lo, by another address" "inet host_job_forged" "$icmp" \
+		"attack_error gamma host 127.0.0.1 127.0.0.1 5999 --to 127.0.0.2"
+	attack "ICMP error to the host's question to the internet" "inet host_job_forged" "$icmp" \
+		"attack_error gamma host $HOST_WAN4 $INET4 5999"
+	attack "ICMP error to the host's question to the internet, IPv6" "inet host_job_forged" "$icmp" \
+		"attack_error gamma host [$HOST_WAN6] [$INET6] 5999"
+	attack "bridge job's ICMP error to the host" "inet job_to_host" "$error" \
+		"attack_error alpha host $HOST_WAN4 $INET4 5999"
+	attack "bridge job's ICMP error to the host, IPv6" "inet job_to_host" "$error" \
+		"attack_error alpha host [$HOST_WAN6] [$INET6] 5999"
+	attack "bridge job's ICMP error to a bystander, by NAT" "inet job_to_host" "$error" \
+		"attack_error alpha delta $D4 $INET4 5999"
+	attack "answer in the stub resolver's place" "inet host_job_forged" "$stub" "attack_stub 127.0.0.53 127.0.0.1"
+	attack "answer in the place of a resolver on the LAN address" "inet host_job_forged" "$stub" \
+		"attack_stub $HOST_LAN4 $HOST_LAN4"
+	attack "answer in the place of a resolver, IPv6" "inet host_job_forged" "$stub" "attack_stub [::1] [::1]"
+	attack "a listener behind TIME_WAIT beside a published port" "inet host_job_forged" "$place; $listener" \
+		"attack_waiting [::1] $PB"
 	attack "another's runner without conntrack" "inet host_job_to_runner" \
 		"inet fence untracked; inet to_own_api host_job_to_runner" attack_untracked
 }
@@ -230,6 +292,10 @@ shim_start 0.0.0.0 && host_exec serve -b 'tcp:[::]:10998=shim6' || broken "shim"
 job_start bridge alpha && job_start bridge beta && job_start host gamma && job_start host epsilon &&
 	job_start host qq part && job_start bridge zed part -p 0.0.0.0:7000:10999 -p 0.0.0.0:7001:8000/udp &&
 	bystander_start delta || broken "containers"
+for who in host inet; do
+	spawn_from $who /dev/null sink 0.0.0.0:5999
+	spawn_from $who /dev/null sink '[::]:5999'
+done
 spawn_from epsilon /dev/null serve 'tcp:[::1]:10999=epsilon:runner'
 # Where nobody listens the kernel gives no answer to the host's SYN.
 host_exec nft -f - <<-'END'
