@@ -10,6 +10,8 @@
  */
 #include "skeleton-internal.h"
 
+#include <string.h>
+
 static const struct counter_spec counters[] = {
 	{ FAMILY_INET, "spoofed", "packets of a bridge job whose source is not behind its bridge" },
 	{ FAMILY_INET, "past_bridge", "packets from a port itself: no bridge saw them" },
@@ -59,15 +61,7 @@ bool skeleton_has_family(const struct skeleton *skeleton, enum family family)
 
 bool skeleton_params_equal(const struct skeleton_params *a, const struct skeleton_params *b)
 {
-	return a->mode == b->mode && a->parent_level == b->parent_level &&
-	       a->engine_level == b->engine_level && a->shared_parent == b->shared_parent &&
-	       a->bridge_meta == b->bridge_meta && a->egress == b->egress &&
-	       a->runner_port == b->runner_port && a->mark_bystander == b->mark_bystander &&
-	       a->mark_container == b->mark_container && a->mark_host == b->mark_host &&
-	       a->audit == b->audit && a->audit_log == b->audit_log && a->guarded == b->guarded &&
-	       a->fenced == b->fenced && a->egress_bridge == b->egress_bridge &&
-	       a->egress_host == b->egress_host && a->metadata_bridge == b->metadata_bridge &&
-	       a->metadata_host == b->metadata_host;
+	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
 void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_skeleton)

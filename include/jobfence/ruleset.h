@@ -294,22 +294,26 @@ struct counter_spec {
 };
 
 /* What the fixed rules depend on; plain numbers, no pointers. */
+/* Two are compared as bytes, so that no field is forgotten: the compiler refuses holes. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
 struct skeleton_params {
-	uint32_t mode; /* enum network_mode */
-	uint32_t
-		parent_level; /* cgroup level of the containers' parent; containers are one below */
-	uint32_t engine_level; /* cgroup level of the engine */
-	bool shared_parent;    /* systemd driver: services and containers share the parent */
-	bool bridge_meta;      /* the kernel has `meta ibrname` */
-	bool egress;           /* the kernel has netdev egress and `meta rtclassid` */
-	uint16_t runner_port;
-	uint32_t mark_bystander, mark_container, mark_host;
+	uint32_t mode;                      /* enum network_mode */
+	uint32_t parent_level;              /* cgroup level of the containers' parent, above them */
+	uint32_t engine_level;              /* cgroup level of the engine */
+	uint32_t runner_port;               /* host byte order */
+	uint32_t mark_bystander;            /* one bit of the packet mark */
+	uint32_t mark_container, mark_host; /* one bit each of the conntrack mark */
 	uint32_t egress_bridge, egress_host; /* enum egress */
+	uint32_t audit;     /* bits of enum rule_group: counted, logged and let through */
+	bool shared_parent; /* systemd driver: services and containers share the parent */
+	bool bridge_meta;   /* the kernel has `meta ibrname` */
+	bool egress;        /* the kernel has netdev egress and `meta rtclassid` */
 	bool metadata_bridge, metadata_host; /* true: open */
-	uint32_t audit; /* bits of enum rule_group: counted, logged and let through */
 	bool audit_log;
 	bool guarded, fenced; /* there are guarded listeners, fenced ports */
 };
+#pragma GCC diagnostic pop
 
 struct skeleton {
 	struct skeleton_params params;
