@@ -6,10 +6,12 @@
  * because of the engine.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
+#include <time.h>
 
 #include "jobfence/commands.h"
 #include "jobfence/host.h"
@@ -40,6 +42,7 @@ struct daemon {
 	struct monitor *monitor;
 	struct reconcile *reconcile;
 	struct report *report;
+	struct diag refused;      /* why the last reload was; empty: it was not */
 	bool bridge_meta, egress; /* what the kernel has */
 	bool unfit; /* the host lacks what the configuration requires: no restart helps */
 	uint64_t retry_usec;
@@ -235,6 +238,12 @@ static int make_host(struct daemon *d, struct host **ret_host, struct diag *diag
 	return 0;
 }
 
+static void refuse_reload(struct daemon *d, const struct diag *diag)
+{
+	d->refused = *diag;
+	log_err("reload refused, the configuration of before stays: %s", diag->text);
+}
+
 /* The new configuration counts from the next transaction on; nothing is taken out before it. */
 static void reload(struct daemon *d)
 {
@@ -252,20 +261,21 @@ static void reload(struct daemon *d)
 	struct host *host = NULL;
 
 	if (config_load(&sources, &config, &origin, &diag) < 0) {
-		log_err("reload refused, the configuration of before stays: %s", diag.text);
+		refuse_reload(d, &diag);
 		return;
 	}
 	d->config = config;
 	if (!same_sources(&config, &before)) {
 		if (make_host(d, &host, &diag) < 0) {
 			d->config = before;
-			log_err("reload refused, the configuration of before stays: %s", diag.text);
+			refuse_reload(d, &diag);
 			return;
 		}
 		host_free(d->host);
 		d->host = host;
 	}
 	d->origin = origin;
+	d->refused = (struct diag){ 0 };
 	reconcile_forget(d->reconcile);
 	say_mode(d);
 	request(d);
@@ -274,17 +284,24 @@ static void reload(struct daemon *d)
 /* With what systemctl status shows. */
 static void notify_ready(const struct daemon *d)
 {
-	(void)sd_notifyf(0, "READY=1\nSTATUS=%s",
+	(void)sd_notifyf(0, "READY=1\nSTATUS=%s%s%s",
 			 d->config.audit == GROUPS_ALL ? "AUDIT: nothing is enforced."
 			 : d->config.audit             ? "AUDIT: not everything is enforced."
-						       : "The fence stands.");
+						       : "The fence stands.",
+			 d->refused.text[0] ? " Reload refused, the configuration of before stays: "
+					    : "",
+			 d->refused.text);
 }
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
 {
 	struct daemon *d = data;
+	struct timespec now;
 
-	(void)sd_notify(0, "RELOADING=1");
+	/* the time is for units of Type=notify-reload */
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+			 (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
 	reload(d);
 	/* at once, so that READY means that the new mode counts */
 	if (step(d) < 0)

@@ -193,12 +193,16 @@ jobfence_config $'[ports]\nfenced = tcp 10999'
 jobfence_signal HUP
 host_wait 3000 grep -q 'reload refused.*fenced has tcp 10999' "$HOST_DIR/jobfence.log"
 check "a list with the runner's port is refused" 1 "$(grep -c 'reload refused' "$HOST_DIR/jobfence.log")"
+host_wait 3000 grep -q 'STATUS=.*stays: .*fenced has tcp 10999' "$HOST_DIR/notify.log"
+check_that "… and systemctl status says so" "$(grep -c 'STATUS=.*stays: .*fenced has tcp 10999' "$HOST_DIR/notify.log")" -eq 1
 closed "and the one before stays" "inet host_job_to_fenced" gamma 127.0.0.1 2375
 
 # --- classes by name -------------------------------------------------------------------------------------
 
 section "a stricter class by name"
 reload ''
+check "a reload that is applied takes the word back" "The fence stands." \
+	"$(grep -o 'STATUS=.*' "$HOST_DIR/notify.log" | tail -n 1 | cut -d= -f2-)"
 check_flow "train-a → LAN, without" open:lan train-a "$LAN4" 8080
 reload $'[job "train-*"]\nnetwork_mode = FORCED_BRIDGE\n[job "gam?a"]\nnetwork_mode = 1'
 closed "train-a → LAN" "inet host_job_quarantined" train-a "$LAN4" 8080
