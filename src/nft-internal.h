@@ -60,13 +60,22 @@ struct batch {
 	uint32_t seq;       /* next */
 };
 
+/* nft_message.c */
+
 void batch_done(struct batch *batch);
 /* Room for one message of up to 64 KiB. Returns its place, or NULL without memory. */
 void *batch_reserve(struct batch *batch);
-/* Appends what is needed for ops[i…]; returns how many ops it took (elements of one set go
- * together), or -ENOMEM. */
-/* Of a port's egress chain (nft_ports.c): up to three messages. */
+/* A message's header in such a place, with the next number; NULL without memory. */
+struct nlmsghdr *batch_begin(struct batch *batch, enum family family, uint16_t type,
+			     uint16_t flags);
+/* Its attributes are complete. */
+void batch_end(struct batch *batch, const struct nlmsghdr *nlh);
+
+/* nft_ports.c: the step of a port's egress chain. Returns 0 or -ENOMEM. */
 int batch_add_port(struct batch *batch, const struct skeleton *skeleton, const struct op *op);
 #define OP_MESSAGES_MAX 3
+
+/* nft_batch.c: appends what is needed for ops[0…]. Returns how many ops it took (elements of one
+ * set go together), or -ENOMEM. */
 ssize_t batch_add_ops(struct batch *batch, const struct skeleton *skeleton, const struct op *ops,
 		      size_t n);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A transaction as a buffer of netlink messages. Only puts bytes together; nft_commit.c sends
- * them. Every step of the plan becomes one message (a port's chain three), elements of
- * one set share messages.
+ * The steps of a plan as netlink messages. Only puts bytes together; nft_commit.c sends them.
+ * Every step becomes one message (a port's chain three), elements of one set share messages.
  */
 #include "nft-internal.h"
 
@@ -12,59 +11,21 @@
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
-/* A message's attributes must stay below 64 KiB; an element takes at most about 350 bytes. */
-#define MESSAGE_ROOM 65536
+/* An element takes at most about 350 bytes of the 64 KiB that a message has. */
 #define ELEMS_PER_MESSAGE 128
-
-void batch_done(struct batch *batch)
-{
-	free(batch->data);
-	*batch = (struct batch){ 0 };
-}
-
-void *batch_reserve(struct batch *batch)
-{
-	if (batch->cap - batch->len < MESSAGE_ROOM) {
-		size_t cap = (batch->cap ? batch->cap * 2 : 2 * MESSAGE_ROOM);
-		uint8_t *grown = realloc(batch->data, cap);
-
-		if (!grown)
-			return NULL;
-		/* attributes are padded by leaving bytes out: the kernel gets zeros there */
-		memset(grown + batch->cap, 0, cap - batch->cap);
-		batch->data = grown;
-		batch->cap = cap;
-	}
-	return batch->data + batch->len;
-}
-
-static struct nlmsghdr *begin(struct batch *batch, enum family family, uint16_t type,
-			      uint16_t flags)
-{
-	void *place = batch_reserve(batch);
-
-	if (!place)
-		return NULL;
-	return nftnl_nlmsg_build_hdr(place, type, (uint16_t)family_number(family), flags,
-				     batch->seq++);
-}
-
-static void end(struct batch *batch, const struct nlmsghdr *nlh)
-{
-	batch->len += NLMSG_ALIGN(nlh->nlmsg_len);
-}
 
 static int add_table(struct batch *batch, const struct op *op)
 {
 	_cleanup_(nftnl_table_freep) struct nftnl_table *table = nftnl_table_alloc();
 	bool add = op->kind == OP_ADD_TABLE;
-	struct nlmsghdr *nlh = begin(batch, op->family, add ? NFT_MSG_NEWTABLE : NFT_MSG_DELTABLE,
-				     add ? NLM_F_CREATE : 0);
+	struct nlmsghdr *nlh =
+		batch_begin(batch, op->family, add ? NFT_MSG_NEWTABLE : NFT_MSG_DELTABLE,
+			    add ? NLM_F_CREATE : 0);
 
 	if (!table || !nlh || nftnl_table_set_str(table, NFTNL_TABLE_NAME, TABLE_NAME) < 0)
 		return -ENOMEM;
 	nftnl_table_nlmsg_build_payload(nlh, table);
-	end(batch, nlh);
+	batch_end(batch, nlh);
 	return 0;
 }
 
@@ -72,8 +33,9 @@ static int add_chain(struct batch *batch, const struct op *op)
 {
 	_cleanup_(nftnl_chain_freep) struct nftnl_chain *chain = nftnl_chain_alloc();
 	bool add = op->kind == OP_ADD_CHAIN;
-	struct nlmsghdr *nlh = begin(batch, op->family, add ? NFT_MSG_NEWCHAIN : NFT_MSG_DELCHAIN,
-				     add ? NLM_F_CREATE : 0);
+	struct nlmsghdr *nlh =
+		batch_begin(batch, op->family, add ? NFT_MSG_NEWCHAIN : NFT_MSG_DELCHAIN,
+			    add ? NLM_F_CREATE : 0);
 
 	if (!chain || !nlh || nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, TABLE_NAME) < 0 ||
 	    nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, op->name) < 0)
@@ -86,7 +48,7 @@ static int add_chain(struct batch *batch, const struct op *op)
 			return -ENOMEM;
 	}
 	nftnl_chain_nlmsg_build_payload(nlh, chain);
-	end(batch, nlh);
+	batch_end(batch, nlh);
 	return 0;
 }
 
@@ -94,13 +56,13 @@ static int add_chain(struct batch *batch, const struct op *op)
 static int flush_chain(struct batch *batch, const struct op *op)
 {
 	_cleanup_(nftnl_rule_freep) struct nftnl_rule *rule = nftnl_rule_alloc();
-	struct nlmsghdr *nlh = begin(batch, op->family, NFT_MSG_DELRULE, 0);
+	struct nlmsghdr *nlh = batch_begin(batch, op->family, NFT_MSG_DELRULE, 0);
 
 	if (!rule || !nlh || nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, TABLE_NAME) < 0 ||
 	    nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, op->name) < 0)
 		return -ENOMEM;
 	nftnl_rule_nlmsg_build_payload(nlh, rule);
-	end(batch, nlh);
+	batch_end(batch, nlh);
 	return 0;
 }
 
@@ -108,12 +70,12 @@ static int add_rule(struct batch *batch, const struct skeleton *skeleton, const 
 {
 	_cleanup_(nftnl_rule_freep) struct nftnl_rule *rule = NULL;
 	struct nlmsghdr *nlh =
-		begin(batch, op->family, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
+		batch_begin(batch, op->family, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
 
 	if (!nlh || nft_rule_build(op->chain, op->rule, &skeleton->params, op->next, &rule) < 0)
 		return -ENOMEM;
 	nftnl_rule_nlmsg_build_payload(nlh, rule);
-	end(batch, nlh);
+	batch_end(batch, nlh);
 	return 0;
 }
 
@@ -121,8 +83,8 @@ static int add_set(struct batch *batch, const struct op *op)
 {
 	_cleanup_(nftnl_set_freep) struct nftnl_set *set = NULL;
 	bool add = op->kind == OP_ADD_SET;
-	struct nlmsghdr *nlh = begin(batch, op->family, add ? NFT_MSG_NEWSET : NFT_MSG_DELSET,
-				     add ? NLM_F_CREATE : 0);
+	struct nlmsghdr *nlh = batch_begin(batch, op->family, add ? NFT_MSG_NEWSET : NFT_MSG_DELSET,
+					   add ? NLM_F_CREATE : 0);
 
 	if (!nlh)
 		return -ENOMEM;
@@ -136,7 +98,7 @@ static int add_set(struct batch *batch, const struct op *op)
 			return -ENOMEM;
 	}
 	nftnl_set_nlmsg_build_payload(nlh, set);
-	end(batch, nlh);
+	batch_end(batch, nlh);
 	return 0;
 }
 
@@ -144,8 +106,8 @@ static int add_counter(struct batch *batch, const struct op *op)
 {
 	_cleanup_(nftnl_obj_freep) struct nftnl_obj *obj = nftnl_obj_alloc();
 	bool add = op->kind == OP_ADD_COUNTER;
-	struct nlmsghdr *nlh = begin(batch, op->family, add ? NFT_MSG_NEWOBJ : NFT_MSG_DELOBJ,
-				     add ? NLM_F_CREATE : 0);
+	struct nlmsghdr *nlh = batch_begin(batch, op->family, add ? NFT_MSG_NEWOBJ : NFT_MSG_DELOBJ,
+					   add ? NLM_F_CREATE : 0);
 
 	if (!obj || !nlh)
 		return -ENOMEM;
@@ -153,7 +115,7 @@ static int add_counter(struct batch *batch, const struct op *op)
 	nftnl_obj_set_str(obj, NFTNL_OBJ_TABLE, TABLE_NAME);
 	nftnl_obj_set_str(obj, NFTNL_OBJ_NAME, op->name);
 	nftnl_obj_nlmsg_build_payload(nlh, obj);
-	end(batch, nlh);
+	batch_end(batch, nlh);
 	return 0;
 }
 
@@ -161,13 +123,13 @@ static int add_counter(struct batch *batch, const struct op *op)
  * whole object, the name is enough to delete it. */
 static int del_flowtable(struct batch *batch, const struct op *op)
 {
-	struct nlmsghdr *nlh = begin(batch, op->family, NFT_MSG_DELFLOWTABLE, 0);
+	struct nlmsghdr *nlh = batch_begin(batch, op->family, NFT_MSG_DELFLOWTABLE, 0);
 
 	if (!nlh)
 		return -ENOMEM;
 	mnl_attr_put_strz(nlh, NFTA_FLOWTABLE_TABLE, TABLE_NAME);
 	mnl_attr_put_strz(nlh, NFTA_FLOWTABLE_NAME, op->name);
-	end(batch, nlh);
+	batch_end(batch, nlh);
 	return 0;
 }
 
@@ -241,8 +203,8 @@ static ssize_t add_elems(struct batch *batch, const struct op *ops, size_t n)
 	_cleanup_(nftnl_set_freep) struct nftnl_set *set = nftnl_set_alloc();
 	bool add = ops[0].kind == OP_ADD_ELEM;
 	struct nlmsghdr *nlh =
-		begin(batch, spec->family, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
-		      add ? NLM_F_CREATE : 0);
+		batch_begin(batch, spec->family, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
+			    add ? NLM_F_CREATE : 0);
 	size_t taken = 0;
 
 	if (!set || !nlh || nftnl_set_set_str(set, NFTNL_SET_TABLE, TABLE_NAME) < 0 ||
@@ -256,7 +218,7 @@ static ssize_t add_elems(struct batch *batch, const struct op *ops, size_t n)
 		taken++;
 	}
 	nftnl_set_elems_nlmsg_build_payload(nlh, set);
-	end(batch, nlh);
+	batch_end(batch, nlh);
 	return (ssize_t)taken;
 }
 

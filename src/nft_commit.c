@@ -131,7 +131,7 @@ static int batch_mark(struct batch *batch, uint16_t type)
 	nfg->nfgen_family = AF_UNSPEC;
 	nfg->version = NFNETLINK_V0;
 	nfg->res_id = htons(NFNL_SUBSYS_NFTABLES);
-	batch->len += NLMSG_ALIGN(nlh->nlmsg_len);
+	batch_end(batch, nlh);
 	return 0;
 }
 

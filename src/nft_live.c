@@ -44,6 +44,18 @@ void live_chain_done(struct live_chain *chain)
 	free(chain->device);
 }
 
+int live_add_extra(struct live *live, enum live_kind kind, enum family family, const char *name)
+{
+	struct live_object *grown =
+		reallocarray(live->extra, live->extra_n + 1, sizeof(*live->extra));
+
+	if (!grown)
+		return -ENOMEM;
+	live->extra = grown;
+	grown[live->extra_n] = (struct live_object){ kind, family, strdup(name) };
+	return grown[live->extra_n++].name ? 0 : -ENOMEM;
+}
+
 struct live *live_free(struct live *live)
 {
 	if (!live)

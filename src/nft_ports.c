@@ -29,18 +29,11 @@ static void port_chain_name(const struct op *op, char *name, size_t size)
 	snprintf(name, size, EGRESS_PORT_PREFIX "%.*s", IFNAMSIZ - 1, (const char *)op->elem->key);
 }
 
-static struct nlmsghdr *begin(struct batch *batch, uint16_t type, uint16_t flags)
-{
-	void *place = batch_reserve(batch);
-
-	return place ? nftnl_nlmsg_build_hdr(place, type, NFPROTO_NETDEV, flags, batch->seq++)
-		     : NULL;
-}
-
 static int put_chain(struct batch *batch, const char *name, uint16_t type, bool hook)
 {
 	_cleanup_(nftnl_chain_freep) struct nftnl_chain *chain = nftnl_chain_alloc();
-	struct nlmsghdr *nlh = begin(batch, type, type == NFT_MSG_NEWCHAIN ? NLM_F_CREATE : 0);
+	struct nlmsghdr *nlh = batch_begin(batch, FAMILY_NETDEV, type,
+					   type == NFT_MSG_NEWCHAIN ? NLM_F_CREATE : 0);
 
 	if (!chain || !nlh || nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, TABLE_NAME) < 0 ||
 	    nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, name) < 0)
@@ -56,7 +49,7 @@ static int put_chain(struct batch *batch, const char *name, uint16_t type, bool 
 			return -ENOMEM;
 	}
 	nftnl_chain_nlmsg_build_payload(nlh, chain);
-	batch->len += NLMSG_ALIGN(nlh->nlmsg_len);
+	batch_end(batch, nlh);
 	return 0;
 }
 
@@ -65,8 +58,9 @@ static int put_rule(struct batch *batch, const struct skeleton *skeleton, const 
 		    bool add)
 {
 	_cleanup_(nftnl_rule_freep) struct nftnl_rule *rule = NULL;
-	struct nlmsghdr *nlh = begin(batch, add ? NFT_MSG_NEWRULE : NFT_MSG_DELRULE,
-				     add ? NLM_F_CREATE | NLM_F_APPEND : 0);
+	struct nlmsghdr *nlh =
+		batch_begin(batch, FAMILY_NETDEV, add ? NFT_MSG_NEWRULE : NFT_MSG_DELRULE,
+			    add ? NLM_F_CREATE | NLM_F_APPEND : 0);
 
 	if (!nlh)
 		return -ENOMEM;
@@ -84,7 +78,7 @@ static int put_rule(struct batch *batch, const struct skeleton *skeleton, const 
 	if (nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, name) < 0)
 		return -ENOMEM;
 	nftnl_rule_nlmsg_build_payload(nlh, rule);
-	batch->len += NLMSG_ALIGN(nlh->nlmsg_len);
+	batch_end(batch, nlh);
 	return 0;
 }
 

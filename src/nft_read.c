@@ -109,18 +109,6 @@ static int callback_failed(void)
 	return MNL_CB_ERROR;
 }
 
-int live_add_extra(struct live *live, enum live_kind kind, enum family family, const char *name)
-{
-	struct live_object *grown =
-		reallocarray(live->extra, live->extra_n + 1, sizeof(*live->extra));
-
-	if (!grown)
-		return -ENOMEM;
-	live->extra = grown;
-	grown[live->extra_n] = (struct live_object){ kind, family, strdup(name) };
-	return grown[live->extra_n++].name ? 0 : -ENOMEM;
-}
-
 static int on_generation(const struct nlmsghdr *nlh, void *data)
 {
 	_cleanup_(nftnl_gen_freep) struct nftnl_gen *gen = nftnl_gen_alloc();
