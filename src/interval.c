@@ -26,7 +26,7 @@ void intervals_done(struct intervals *intervals)
 	*intervals = (struct intervals){ 0 };
 }
 
-static int append(struct intervals *intervals, const struct net_entry *entry)
+int intervals_add(struct intervals *intervals, const struct net_entry *entry)
 {
 	if (intervals->n == intervals->cap) {
 		size_t cap = intervals->cap ? intervals->cap * 2 : 16;
@@ -99,7 +99,7 @@ int intervals_networks(const struct net_entry *entries, size_t n, uint16_t famil
 
 	for (size_t i = 0; r >= 0 && i < n; i++)
 		if (entries[i].first.family == family && is_whole(&entries[i]))
-			r = append(&all, &entries[i]);
+			r = intervals_add(&all, &entries[i]);
 	if (r < 0)
 		return r;
 	sort(all.entry, all.n);
@@ -152,10 +152,10 @@ static int append_ports(struct intervals *piece, const struct net_entry *entry)
 	int r = 0;
 
 	if (entry->l4proto != 0)
-		return append(piece, entry);
+		return intervals_add(piece, entry);
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(protocols_with_ports); i++) {
 		one.l4proto = protocols_with_ports[i];
-		r = append(piece, &one);
+		r = intervals_add(piece, &one);
 	}
 	return r;
 }
@@ -209,7 +209,7 @@ static int join(struct intervals *all, size_t *last_n, const struct intervals *p
 		if (same)
 			last[i].last = piece->entry[i].last;
 		else
-			r = append(all, &piece->entry[i]);
+			r = intervals_add(all, &piece->entry[i]);
 	}
 	*last_n = piece->n;
 	return r;
@@ -225,7 +225,7 @@ int intervals_ports(const struct net_entry *entries, size_t n, uint16_t family,
 
 	for (size_t i = 0; r >= 0 && i < n; i++)
 		if (entries[i].first.family == family && !is_whole(&entries[i]))
-			r = append(&some, &entries[i]);
+			r = intervals_add(&some, &entries[i]);
 	if (r >= 0 && some.n > 0)
 		r = find_cuts(some.entry, some.n, &cuts, &cuts_n);
 	for (size_t i = 0; r >= 0 && i < cuts_n; i++) {

@@ -9,39 +9,6 @@
 #include <errno.h>
 #include <string.h>
 
-bool policy_is_docker_bridge(const char *name)
-{
-	if (strncmp(name, "br-", 3) != 0 || strlen(name) != 15)
-		return false;
-	return strspn(name + 3, "0123456789abcdef") == 12;
-}
-
-/* A container that can make bridges and veths on the host itself: the guarantee is void beside it. */
-static bool has_network_admin(const struct model *model)
-{
-	for (size_t i = 0; i < model->containers_n; i++) {
-		const struct container *c = &model->containers[i];
-
-		if (container_is_live(c) && c->network_kind == NETWORK_KIND_HOST &&
-		    c->hazards & (HAZARD_PRIVILEGED | HAZARD_CAPABILITIES))
-			return true;
-	}
-	return false;
-}
-
-bool policy_is_guarded(const struct config *config, const struct model *model, const char *name)
-{
-	for (size_t i = 0; i < config->bridges_n; i++)
-		if (strcmp(config->bridges[i], name) == 0)
-			return true;
-	for (size_t i = 0; i < model->networks_n; i++)
-		if (strcmp(model->networks[i].bridge, name) == 0)
-			return true;
-	/* a name like Docker's that our engine does not know may be that of an engine inside a
-	 * container, where there is one that could have made it */
-	return policy_is_docker_bridge(name) && !(model->in_sync && has_network_admin(model));
-}
-
 void policy_skeleton_params(const struct config *config, const struct model *model,
 			    struct skeleton_params *ret_params)
 {

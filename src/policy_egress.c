@@ -67,33 +67,6 @@ static const char *const metadata[] = {
 	"169.254.10.10",      /* … */
 };
 
-/* Entries under construction. */
-struct entries {
-	struct net_entry *entry; /* owned */
-	size_t n, cap;
-};
-
-static void entries_done(struct entries *entries)
-{
-	free(entries->entry);
-	*entries = (struct entries){ 0 };
-}
-
-static int entries_add(struct entries *entries, const struct net_entry *entry)
-{
-	if (entries->n == entries->cap) {
-		size_t cap = entries->cap ? entries->cap * 2 : 64;
-		struct net_entry *grown = reallocarray(entries->entry, cap, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		entries->entry = grown;
-		entries->cap = cap;
-	}
-	entries->entry[entries->n++] = *entry;
-	return 0;
-}
-
 static struct ip_addr known_addr(const char *text)
 {
 	struct ip_addr addr = { 0 };
@@ -113,19 +86,19 @@ static struct ip_addr nat64(const struct ip_addr *addr)
 }
 
 /* What is closed stays closed by way of NAT64, which many IPv6-only networks have. */
-static int add_with_nat64(struct entries *entries, const struct net_entry *entry)
+static int add_with_nat64(struct intervals *entries, const struct net_entry *entry)
 {
 	struct net_entry six = *entry;
-	int r = entries_add(entries, entry);
+	int r = intervals_add(entries, entry);
 
 	if (r < 0 || entry->first.family != AF_INET)
 		return r;
 	six.first = nat64(&entry->first);
 	six.last = nat64(&entry->last);
-	return entries_add(entries, &six);
+	return intervals_add(entries, &six);
 }
 
-static int add_range(struct entries *entries, const struct ip_addr *first,
+static int add_range(struct intervals *entries, const struct ip_addr *first,
 		     const struct ip_addr *last)
 {
 	return add_with_nat64(entries, &(struct net_entry){ .first = *first,
@@ -163,35 +136,37 @@ static int add_intervals(struct ruleset *ruleset, enum set_id set, bool ports,
 	return r;
 }
 
+/* @ports: what has a protocol or ports, into sets that have them in their key; else the rest. */
+static int add_entries(struct ruleset *ruleset, enum set_id set4, enum set_id set6, bool ports,
+		       const struct net_entry *entries, size_t n)
+{
+	_cleanup_(intervals_done) struct intervals four = { 0 }, six = { 0 };
+	int (*cut)(const struct net_entry *entries, size_t n, uint16_t family,
+		   struct intervals *ret_intervals) = ports ? intervals_ports : intervals_networks;
+	int r = cut(entries, n, AF_INET, &four);
+
+	if (r >= 0)
+		r = cut(entries, n, AF_INET6, &six);
+	if (r >= 0)
+		r = add_intervals(ruleset, set4, ports, &four);
+	return r < 0 ? r : add_intervals(ruleset, set6, ports, &six);
+}
+
 static int add_networks(struct ruleset *ruleset, enum set_id set4, enum set_id set6,
 			const struct net_entry *entries, size_t n)
 {
-	_cleanup_(intervals_done) struct intervals four = { 0 }, six = { 0 };
-	int r = intervals_networks(entries, n, AF_INET, &four);
-
-	if (r >= 0)
-		r = intervals_networks(entries, n, AF_INET6, &six);
-	if (r >= 0)
-		r = add_intervals(ruleset, set4, false, &four);
-	return r < 0 ? r : add_intervals(ruleset, set6, false, &six);
+	return add_entries(ruleset, set4, set6, false, entries, n);
 }
 
 static int add_ports(struct ruleset *ruleset, enum set_id set4, enum set_id set6,
 		     const struct net_entry *entries, size_t n)
 {
-	_cleanup_(intervals_done) struct intervals four = { 0 }, six = { 0 };
-	int r = intervals_ports(entries, n, AF_INET, &four);
-
-	if (r >= 0)
-		r = intervals_ports(entries, n, AF_INET6, &six);
-	if (r >= 0)
-		r = add_intervals(ruleset, set4, true, &four);
-	return r < 0 ? r : add_intervals(ruleset, set6, true, &six);
+	return add_entries(ruleset, set4, set6, true, entries, n);
 }
 
 static int add_configured(struct policy *policy)
 {
-	_cleanup_(entries_done) struct entries deny = { 0 };
+	_cleanup_(intervals_done) struct intervals deny = { 0 };
 	const struct config *config = policy->config;
 	struct ruleset *ruleset = policy->ruleset;
 	int r = 0;
@@ -217,7 +192,7 @@ static int add_configured(struct policy *policy)
 /* Metadata is in it too: some of it has public addresses. */
 static int add_internal(struct policy *policy)
 {
-	_cleanup_(entries_done) struct entries entries = { 0 };
+	_cleanup_(intervals_done) struct intervals entries = { 0 };
 	const struct model *model = policy->model;
 	int r = 0;
 

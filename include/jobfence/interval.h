@@ -4,13 +4,18 @@
 
 #include "jobfence/config.h"
 
-/* Owned, sorted by first address, protocol, first port; no two overlap. */
+/* A list; zeroed is empty. */
 struct intervals {
-	struct net_entry *entry;
+	struct net_entry *entry; /* owned */
 	size_t n, cap;
 };
 
 void intervals_done(struct intervals *intervals);
+/* Puts @entry behind the last, as it is. Returns 0 or -ENOMEM. */
+int intervals_add(struct intervals *intervals, const struct net_entry *entry);
+
+/* What the following two return is sorted by first address, protocol and first port, and no two
+ * entries overlap. */
 
 /*
  * The addresses of @family of the entries that are for every protocol and port, whole: two ranges
