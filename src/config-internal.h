@@ -43,9 +43,14 @@ struct config_draft {
 	int lines[CONFIG_KEYS_MAX]; /* where each key stands in the file; 0: nowhere */
 };
 
-/* config_keys.c */
+/* config.c */
 
+/* The defaults. */
 void config_draft_init(struct config_draft *draft);
+/* The lists of [ports] against the reserved ports, which are known by then. Returns 0 or -EINVAL. */
+int config_check_port_lists(const char *path, struct config_draft *draft, struct diag *diag);
+
+/* config_keys.c */
 
 /* Reads the INI @text of the file @path into @draft. Returns 0, or -EINVAL with @diag. */
 int config_read_keys(const char *path, const char *text, struct config_draft *draft,
@@ -54,11 +59,31 @@ int config_read_keys(const char *path, const char *text, struct config_draft *dr
 /* The line of a key, 0 where the file does not have it. */
 int config_key_line(const struct config_draft *draft, const char *section, const char *name);
 
-/* Plain decimal, 1 to 65535. Returns 0 or -EINVAL. */
-int config_parse_port(const char *text, uint16_t *ret_port);
-
 /* "unix:///run/docker.sock" → "/run/docker.sock". Returns 0, or -EINVAL with a fixed sentence. */
 int config_docker_path(const char *value, char *ret_path, size_t size, const char **ret_why);
+
+/* config_values.c: what several keys have in common. All return 0 or -EINVAL. */
+
+/* Digits of @base only, no sign, no blank, at most @max. */
+int config_parse_number(const char *text, unsigned int base, uint32_t max, uint32_t *ret_number);
+/* Plain decimal, 1 to 65535. */
+int config_parse_port(const char *text, uint16_t *ret_port);
+/* "443", "8000-8010"; @text is cut in two. */
+int config_parse_ports(char *text, uint16_t *ret_first, uint16_t *ret_last);
+/* "tcp", "udp", "sctp" → IPPROTO_… */
+int config_parse_l4proto(const char *text, uint8_t *ret_l4proto);
+
+typedef int (*config_item_fn)(struct config_draft *draft, char *item, void *list,
+			      const char **ret_why);
+
+/* Hands out what stands between the commas of @value. Nothing at all is an empty list. */
+int config_each_item(struct config_draft *draft, const char *value, config_item_fn item, void *list,
+		     const char **ret_why);
+/* A sentence about a value, for *ret_why. Returns -EINVAL. */
+int config_refuse(struct config_draft *draft, const char **ret_why, const char *fmt, ...)
+	_printf_(3, 4);
+/* Why jobs can never be given @addr as a resolver or proxy ("is …"); NULL: they can. */
+const char *config_unreachable(const struct ip_addr *addr);
 
 /*
  * config_egress.c: the values of [egress] and [metadata]. The first argument of those that take a
@@ -73,16 +98,6 @@ int config_set_peers(void *draft, const char *value, const char **ret_why);
 int config_set_resolvers(void *draft, const char *value, const char **ret_why);
 int config_set_proxies(void *draft, const char *value, const char **ret_why);
 
-typedef int (*config_item_fn)(struct config_draft *draft, char *item, void *list,
-			      const char **ret_why);
-
-/* Hands out what stands between the commas of @value. Nothing at all is an empty list. */
-int config_each_item(struct config_draft *draft, const char *value, config_item_fn item, void *list,
-		     const char **ret_why);
-/* A sentence about a value, for *ret_why. Returns -EINVAL. */
-int config_refuse(struct config_draft *draft, const char **ret_why, const char *fmt, ...)
-	_printf_(3, 4);
-
 /* config_overrides.c: the values of [enforce], [job], [confine] and the lists of [ports] */
 
 int config_set_guarded(void *draft, const char *value, const char **ret_why);
@@ -90,15 +105,9 @@ int config_set_fenced(void *draft, const char *value, const char **ret_why);
 int config_set_job_mode(void *draft, const char *value, const char **ret_why);
 int config_set_confine_names(void *draft, const char *value, const char **ret_why);
 int config_set_confine_labels(void *draft, const char *value, const char **ret_why);
-/* Against the reserved ports, which are known by then. */
-int config_check_port_lists(const char *path, struct config_draft *draft, struct diag *diag);
-
 int config_set_enforce(void *field, const char *value, const char **ret_why);
 /* Once all keys are read: which groups are audited. */
 void config_merge_enforce(struct config_draft *draft);
-
-/* Why jobs can never be given @addr as a resolver or proxy ("is …"); NULL: they can. */
-const char *config_unreachable(const struct ip_addr *addr);
 
 /* config_proxies.c */
 

@@ -61,6 +61,15 @@ void config_defaults(struct config *ret_config)
 		*port_field(&ret_config->ports, port) = port_kinds[port].standard;
 }
 
+void config_draft_init(struct config_draft *draft)
+{
+	*draft = (struct config_draft){
+		.environment_file = CONFIG_ENVIRONMENT_FILE_DEFAULT,
+		.shim_env = CONFIG_SHIM_ENV_DEFAULT,
+	};
+	config_defaults(&draft->config);
+}
+
 int config_parse_docker(const char *where, const char *value, char *ret_path, size_t size,
 			struct diag *diag)
 {
@@ -318,6 +327,48 @@ static void describe_ports(const struct place places[static CONFIG_PORTS_N], con
 	}
 	if (used < size)
 		snprintf(text + used, size - used, "%s", remark);
+}
+
+static const struct port_range *find_port(const struct port_ranges *ranges, uint16_t port)
+{
+	for (size_t i = 0; i < ranges->n; i++)
+		if (ranges->range[i].l4proto == IPPROTO_TCP && ranges->range[i].first <= port &&
+		    port <= ranges->range[i].last)
+			return &ranges->range[i];
+	return NULL;
+}
+
+/* A job has to answer on its own two ports, and nobody but it may reach them; the other two have
+ * rules of their own. One that is in both lists is a mistake whichever it is. */
+int config_check_port_lists(const char *path, struct config_draft *draft, struct diag *diag)
+{
+	struct config *config = &draft->config;
+	const struct {
+		const char *name;
+		uint16_t port;
+	} reserved[] = {
+		{ "shim", config->ports.shim },
+		{ "dcgm", config->ports.dcgm },
+		{ "runner", config->ports.runner },
+		{ "runner_ssh", config->ports.runner_ssh },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
+		bool guarded = find_port(&config->guarded, reserved[i].port);
+		const char *key = guarded ? "guarded" : "fenced";
+
+		if (guarded && !draft->guarded_named) {
+			config->guarded.n = 0; /* nobody asked for port 22 */
+			continue;
+		}
+		if (guarded || find_port(&config->fenced, reserved[i].port))
+			return diag_set(diag, -EINVAL,
+					"%s:%d: [ports] %s has tcp %d, which is the port of %s and "
+					"has rules of its own; leave it out",
+					path, config_key_line(draft, "ports", key), key,
+					(int)reserved[i].port, reserved[i].name);
+	}
+	return 0;
 }
 
 static int load_ports(const char *path, struct config_draft *draft, struct config_origin *origin,

@@ -10,12 +10,10 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "jobfence/text.h"
 
-#define ENTRY_BYTES_MAX 128
 #define WORDS_MAX 3
 
 /* The number in a macro, as text. */
@@ -53,101 +51,14 @@ int config_set_metadata(void *field, const char *value, const char **ret_why)
 	return 0;
 }
 
-/* ---- sentences ---- */
-
-int config_refuse(struct config_draft *draft, const char **ret_why, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(draft->why, sizeof(draft->why), fmt, args);
-	va_end(args);
-	*ret_why = draft->why;
-	return -EINVAL;
-}
-
-const char *config_unreachable(const struct ip_addr *addr)
-{
-	if (ip_addr_is_loopback(addr))
-		return "is a loopback address, which a job on a bridge cannot reach and which is "
-		       "never opened to one; name the address that it listens on for the bridge";
-	if (ip_addr_is_any(addr))
-		return "is no address of a host";
-	if (ip_addr_is_multicast(addr))
-		return "is a multicast address";
-	if (ip_addr_is_mapped(addr))
-		return "is an IPv4 address written as IPv6; write it as IPv4";
-	return NULL;
-}
-
-/* ---- lists ---- */
-
-static char *trim(char *text)
-{
-	static const char blanks[] = " \t\r";
-	size_t length;
-
-	text += strspn(text, blanks);
-	length = strlen(text);
-	while (length > 0 && strchr(blanks, text[length - 1]))
-		length--;
-	text[length] = '\0';
-	return text;
-}
-
-int config_each_item(struct config_draft *draft, const char *value, config_item_fn item, void *list,
-		     const char **ret_why)
-{
-	char buffer[ENTRY_BYTES_MAX], *text;
-	size_t length;
-	int r;
-
-	if (!*value)
-		return 0;
-	for (;; value += length + 1) {
-		length = strcspn(value, ",");
-		if (length >= sizeof(buffer))
-			return config_refuse(draft, ret_why, "an entry is longer than %zu bytes",
-					     sizeof(buffer) - 1);
-		memcpy(buffer, value, length);
-		buffer[length] = '\0';
-		text = trim(buffer);
-		if (!*text)
-			return config_refuse(draft, ret_why,
-					     "there is nothing between two commas, or "
-					     "behind the last; take the comma out");
-		r = item(draft, text, list, ret_why);
-		if (r < 0 || !value[length])
-			return r;
-	}
-}
-
 /* ---- networks ---- */
-
-/* Decimal without leading zeros, at most @max. */
-static int parse_decimal(const char *text, unsigned int max, unsigned int *ret_number)
-{
-	unsigned int number = 0;
-
-	if (!*text || (text[0] == '0' && text[1]))
-		return -EINVAL;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9')
-			return -EINVAL;
-		number = number * 10 + (unsigned int)(*text - '0');
-		if (number > max)
-			return -EINVAL;
-	}
-	*ret_number = number;
-	return 0;
-}
 
 /* "10.0.0.0/8", "fd00::/8", "10.0.0.1" */
 static int parse_network(struct config_draft *draft, char *text, struct net_range *ret_range,
 			 const char **ret_why)
 {
 	char *slash = strchr(text, '/'), safe[64], right[NET_RANGE_TEXT_MAX];
-	unsigned int bits, prefix;
+	uint32_t bits, prefix;
 	struct net_range range;
 	struct ip_addr addr;
 
@@ -162,7 +73,8 @@ static int parse_network(struct config_draft *draft, char *text, struct net_rang
 				     safe);
 	bits = addr.family == AF_INET ? 32 : 128;
 	prefix = bits;
-	if (slash && parse_decimal(slash + 1, bits, &prefix) < 0)
+	if (slash && ((slash[1] == '0' && slash[2]) ||
+		      config_parse_number(slash + 1, 10, bits, &prefix) < 0))
 		return config_refuse(draft, ret_why, "\"%s\": the prefix must be 0 to %u", safe,
 				     bits);
 	if (ip_addr_is_mapped(&addr))
@@ -183,36 +95,9 @@ static int parse_network(struct config_draft *draft, char *text, struct net_rang
 
 static int parse_protocol(const char *text, uint8_t *ret_protocol)
 {
-	if (strcmp(text, "any") == 0)
-		*ret_protocol = 0;
-	else if (strcmp(text, "tcp") == 0)
-		*ret_protocol = IPPROTO_TCP;
-	else if (strcmp(text, "udp") == 0)
-		*ret_protocol = IPPROTO_UDP;
-	else if (strcmp(text, "sctp") == 0)
-		*ret_protocol = IPPROTO_SCTP;
-	else
-		return -EINVAL;
-	return 0;
-}
-
-/* "443", "8000-8010" */
-static int parse_ports(char *text, uint16_t *ret_first, uint16_t *ret_last)
-{
-	char *dash = strchr(text, '-');
-	uint16_t first, last;
-
-	if (dash)
-		*dash = '\0';
-	if (config_parse_port(text, &first) < 0)
-		return -EINVAL;
-	last = first;
-	if (dash && config_parse_port(dash + 1, &last) < 0)
-		return -EINVAL;
-	if (last < first)
-		return -EINVAL;
-	*ret_first = first;
-	*ret_last = last;
+	if (strcmp(text, "any") != 0)
+		return config_parse_l4proto(text, ret_protocol);
+	*ret_protocol = 0;
 	return 0;
 }
 
@@ -254,7 +139,7 @@ static int parse_entry(struct config_draft *draft, char *item, struct net_entry 
 	if (n > 2 && entry.l4proto == 0)
 		return config_refuse(draft, ret_why,
 				     "\"%s\": ports belong to tcp, udp or sctp, not to any", safe);
-	if (n > 2 && parse_ports(words[2], &entry.port_first, &entry.port_last) < 0)
+	if (n > 2 && config_parse_ports(words[2], &entry.port_first, &entry.port_last) < 0)
 		return config_refuse(draft, ret_why,
 				     "\"%s\": ports are 1 to 65535, one or a range such as "
 				     "8000-8010",

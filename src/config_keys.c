@@ -31,39 +31,6 @@ struct key {
  * sentences, which name the entry; the rest of the line is no news, and may be a password. */
 static const char adds[] = "";
 
-/* Digits of @base only; no sign, no blank. Returns 0, or -EINVAL, also above @max. */
-static int parse_number(const char *text, unsigned int base, uint32_t max, uint32_t *ret_number)
-{
-	static const char digits[] = "0123456789abcdef";
-	uint64_t number = 0;
-
-	if (!*text)
-		return -EINVAL;
-	for (; *text; text++) {
-		char lower = *text >= 'A' && *text <= 'F' ? (char)(*text + ('a' - 'A')) : *text;
-		const char *digit = strchr(digits, lower);
-
-		if (!digit || (unsigned int)(digit - digits) >= base)
-			return -EINVAL;
-		number = number * base + (unsigned int)(digit - digits);
-		if (number > max)
-			return -EINVAL;
-	}
-	*ret_number = (uint32_t)number;
-	return 0;
-}
-
-int config_parse_port(const char *text, uint16_t *ret_port)
-{
-	uint32_t port;
-
-	/* The shim would take a leading zero for octal. */
-	if (*text == '0' || parse_number(text, 10, UINT16_MAX, &port) < 0)
-		return -EINVAL;
-	*ret_port = (uint16_t)port;
-	return 0;
-}
-
 static int set_port(void *field, const char *value, const char **ret_why)
 {
 	return config_parse_port(value, field);
@@ -74,7 +41,7 @@ static int set_mark(void *field, const char *value, const char **ret_why)
 	bool hex = strncmp(value, "0x", 2) == 0 || strncmp(value, "0X", 2) == 0;
 	uint32_t mark;
 
-	if (parse_number(hex ? value + 2 : value, hex ? 16 : 10, UINT32_MAX, &mark) < 0)
+	if (config_parse_number(hex ? value + 2 : value, hex ? 16 : 10, UINT32_MAX, &mark) < 0)
 		return -EINVAL;
 	if (mark == 0 || (mark & (mark - 1)) != 0)
 		return -EINVAL;
@@ -344,15 +311,6 @@ static const struct key keys[] = {
 	{ "enforce", "log", set_yes_no, FIELD(config.audit_log), "must be yes or no" },
 };
 _Static_assert(ARRAY_SIZE(keys) <= CONFIG_KEYS_MAX, "struct config_draft has a line for each key");
-
-void config_draft_init(struct config_draft *draft)
-{
-	*draft = (struct config_draft){
-		.environment_file = CONFIG_ENVIRONMENT_FILE_DEFAULT,
-		.shim_env = CONFIG_SHIM_ENV_DEFAULT,
-	};
-	config_defaults(&draft->config);
-}
 
 /* [job "train-*"]: the section names something. */
 static bool takes_argument(const struct key *key)

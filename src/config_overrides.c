@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The values of [enforce], [job] and [confine], and the lists of ports. Nothing but the word itself
+ * The values of [enforce], [job] and [confine], and the lists of [ports]. Nothing but the word itself
  * turns a group to audit, and no pattern is cut: a value that is merely close is refused. Pure.
  */
 #include "config-internal.h"
@@ -37,32 +37,6 @@ void config_merge_enforce(struct config_draft *draft)
 
 /* ---- ports ---- */
 
-static int parse_l4proto(const char *text, uint8_t *ret_l4proto)
-{
-	if (strcmp(text, "tcp") == 0)
-		*ret_l4proto = IPPROTO_TCP;
-	else if (strcmp(text, "udp") == 0)
-		*ret_l4proto = IPPROTO_UDP;
-	else if (strcmp(text, "sctp") == 0)
-		*ret_l4proto = IPPROTO_SCTP;
-	else
-		return -EINVAL;
-	return 0;
-}
-
-/* "22" or "6000-6010" */
-static int parse_ports(char *text, struct port_range *range)
-{
-	char *dash = strchr(text, '-');
-
-	if (dash)
-		*dash = '\0';
-	if (config_parse_port(text, &range->first) < 0 ||
-	    config_parse_port(dash ? dash + 1 : text, &range->last) < 0)
-		return -EINVAL;
-	return range->first <= range->last ? 0 : -EINVAL;
-}
-
 static size_t count_ports(const struct port_ranges *ranges)
 {
 	size_t n = 0;
@@ -82,7 +56,8 @@ static int add_ports(struct config_draft *draft, char *item, void *list, const c
 	l4proto = strtok_r(item, " \t", &rest);
 	ports = strtok_r(NULL, " \t", &rest);
 	if (!l4proto || !ports || strtok_r(NULL, " \t", &rest) ||
-	    parse_l4proto(l4proto, &range.l4proto) < 0 || parse_ports(ports, &range) < 0)
+	    config_parse_l4proto(l4proto, &range.l4proto) < 0 ||
+	    config_parse_ports(ports, &range.first, &range.last) < 0)
 		return config_refuse(draft, ret_why,
 				     "\"%s\" is no port; write the protocol (tcp, udp or sctp) and "
 				     "a port from 1 to 65535 or a range of them, such as tcp 22 or "
@@ -118,48 +93,6 @@ int config_set_fenced(void *data, const char *value, const char **ret_why)
 	if (strcmp(value, "none") == 0 && draft->config.fenced.n == 0)
 		return 0;
 	return config_each_item(draft, value, add_ports, &draft->config.fenced, ret_why);
-}
-
-static const struct port_range *find_port(const struct port_ranges *ranges, uint16_t port)
-{
-	for (size_t i = 0; i < ranges->n; i++)
-		if (ranges->range[i].l4proto == IPPROTO_TCP && ranges->range[i].first <= port &&
-		    port <= ranges->range[i].last)
-			return &ranges->range[i];
-	return NULL;
-}
-
-/* A job has to answer on its own two ports, and nobody but it may reach them; the other two have
- * rules of their own. One that is in both lists is a mistake whichever it is. */
-int config_check_port_lists(const char *path, struct config_draft *draft, struct diag *diag)
-{
-	struct config *config = &draft->config;
-	const struct {
-		const char *name;
-		uint16_t port;
-	} reserved[] = {
-		{ "shim", config->ports.shim },
-		{ "dcgm", config->ports.dcgm },
-		{ "runner", config->ports.runner },
-		{ "runner_ssh", config->ports.runner_ssh },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
-		bool guarded = find_port(&config->guarded, reserved[i].port);
-		const char *key = guarded ? "guarded" : "fenced";
-
-		if (guarded && !draft->guarded_named) {
-			config->guarded.n = 0; /* nobody asked for port 22 */
-			continue;
-		}
-		if (guarded || find_port(&config->fenced, reserved[i].port))
-			return diag_set(diag, -EINVAL,
-					"%s:%d: [ports] %s has tcp %d, which is the port of %s and "
-					"has rules of its own; leave it out",
-					path, config_key_line(draft, "ports", key), key,
-					(int)reserved[i].port, reserved[i].name);
-	}
-	return 0;
 }
 
 /* ---- names and labels ---- */
