@@ -143,6 +143,36 @@ static int add_foreign(struct policy *policy)
 	return r;
 }
 
+/* A bridge's port, or the end of a pair that is about to be one: Docker makes the pair here, puts one
+ * end on the bridge, and only then gives the other away. */
+static bool is_port_of_guarded(const struct policy *policy, const struct link *link)
+{
+	const struct model *model = policy->model;
+	const struct link *master = policy_link(model, link->master);
+
+	if (!master && link->nsid < 0) {
+		const struct link *peer = policy_link(model, link->peer_ifindex);
+
+		master = peer ? policy_link(model, peer->master) : NULL;
+		return !master || policy_is_guarded(policy->config, model, master->name);
+	}
+	return master && policy_is_guarded(policy->config, model, master->name);
+}
+
+/* Until the engine has told all, a bridge that is not known as its own may be. */
+static int add_spared_veths(struct policy *policy)
+{
+	const struct model *model = policy->model;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && model->in_sync && i < model->links_n; i++)
+		if (strcmp(model->links[i].kind, "veth") == 0 &&
+		    !is_port_of_guarded(policy, &model->links[i]))
+			r = policy_add_ifname(policy->ruleset, SET_SPARED_VETHS,
+					      model->links[i].name, NULL);
+	return r;
+}
+
 /* The host on its bridges: their MACs, what the kernel and Docker make of them, their addresses. */
 static int add_bridge_claims(struct policy *policy)
 {
@@ -213,6 +243,8 @@ int policy_add_base(struct policy *policy)
 	if (r >= 0)
 		r = add_foreign(policy);
 	if (r >= 0)
+		r = add_spared_veths(policy);
+	if (r >= 0)
 		r = add_egress(policy);
 	if (r >= 0)
 		r = add_bridge_claims(policy);
@@ -225,6 +257,7 @@ static void keep_unknown(struct policy *policy)
 {
 	static const enum set_id sets[] = {
 		SET_GUARDED_BRIDGES,
+		SET_SPARED_VETHS,
 		SET_GUARDED_LINKS,
 		SET_BRIDGE_GUARDED,
 		SET_ENGINE_CGROUPS,

@@ -222,6 +222,9 @@ static void fence(struct skeleton *skeleton)
 	     IN(SET_GUARDED_BRIDGES, F_OIFNAME), to_bridge);
 	RULE(chain, NULL, NAMED(F_OIFNAME, "br-*"), NAMED(F_OIFKIND, "bridge"),
 	     NOT_IN(SET_SPARED_BRIDGES, F_OIFNAME), to_bridge);
+	/* meta oifkind "veth" oifname != @spared_veths goto fence_to_bridge */
+	RULE(chain, "a socket bound to a bridge's port (SO_BINDTODEVICE): past the bridge",
+	     NAMED(F_OIFKIND, "veth"), NOT_IN(SET_SPARED_VETHS, F_OIFNAME), to_bridge);
 	/* ct direction reply meta l4proto tcp accept */
 	RULE(chain, "without a bare SYN it opens nothing", REPLY, EQ(F_L4PROTO, 6), ACCEPT);
 	/* meta l4proto . ip daddr . th dport @published4 counter name "host_job_to_published"

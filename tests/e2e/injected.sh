@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Frames that a host job puts on a guarded bridge or on the host's end of a port by packet sockets: with the
-# gateway's own addresses or with invented ones, to another job. Each arrives before jobfence, is dropped and
-# counted with it, and arrives again with the one rule taken out. What the host itself says arrives.
+# gateway's own addresses or with invented ones, to another job; and what it sends by sockets bound to that
+# port. Each arrives before jobfence, is dropped and counted with it, and arrives again with the one rule taken
+# out. What the host itself says arrives.
 set -u
 # shellcheck source=tests/e2e/attack_table.sh
 . "$(dirname "${BASH_SOURCE[0]}")/attack_table.sh"
@@ -24,6 +25,28 @@ attack_frame() {
 	sunk "$who" "$dst:$port" exec_from gamma l2spoof "$@" "$on" udp "$smac" "$(container_mac "$who")" \
 		"$src:5" "$dst:$port"
 }
+
+# A datagram by a raw socket that is bound to the victim's port, to all who are there, so that nobody is asked for
+# a MAC (IPv6: also with the victim's address): attack_bound VICTIM PORT SRC SINK DST [GROUP]
+attack_bound() {
+	local port
+
+	port=$(next_port)
+	sunk "$1" "$4:$port" exec_from gamma rawudp --on "$2" ${6+--via "$6"} "$3:5" "$5:$port"
+}
+
+# What is no port of a guarded bridge is none of jobfence's business: to a namespace of somebody else's.
+other_veth() {
+	local group=224.0.0.1 port
+
+	host_exec ip link add other type veth peer name eth7 netns "$LAN_PID" && host_exec ip link set other up &&
+		lan_exec ip link set eth7 up || return
+	host_wait 2000 spares other || return
+	port=$(next_port)
+	sunk lan "0.0.0.0:$port" exec_from gamma rawudp --on other --via $group "$HOST_LAN4:5" "$group:$port"
+}
+
+spares() { host_exec nft list set inet jobfence spared_veths | grep -q "\"$1\""; }
 
 # The gateway's entry among alpha's neighbours becomes the attacker's: attack_gateway arp|na IF [OPTIONS]
 attack_gateway() {
@@ -57,6 +80,15 @@ list_attacks() {
 		attack "an invented address on the port, IPv$v" "netdev injected" "$rule" \
 			"attack_frame alpha $p $EVIL $other $to"
 	done
+	attack "a socket bound to the port, IPv4" "inet host_job_to_bridge" "inet fence oifkind .veth." \
+		"attack_bound alpha $p $HOST_GW4 0.0.0.0 224.0.0.1"
+	attack "a socket bound to the port, broadcast" "inet host_job_to_bridge" \
+		"inet fence oifkind .veth." "attack_bound alpha $p $HOST_GW4 0.0.0.0 255.255.255.255"
+	attack "a socket bound to the port, IPv6" "inet host_job_to_bridge" "inet fence oifkind .veth." \
+		"attack_bound alpha $p [$HOST_GW6] $a6 $a6 ff02::1"
+	attack "a socket bound to the port of a second network" "inet host_job_to_bridge" \
+		"inet fence oifkind .veth." \
+		"attack_bound zeta $(port_of zeta) $HOST_GW4 0.0.0.0 224.0.0.1"
 	attack "past the queues, on the port" "netdev injected" "$rule" \
 		"attack_frame alpha $p $gw $HOST_GW4 $a4 --by bypass"
 	attack "past the queues, on docker0" "netdev injected" "$rule" \
@@ -115,6 +147,8 @@ host_wait 3000 host_exec nft list table netdev jobfence >/dev/null || broken "no
 host_talks
 host_brnf 0
 host_talks
+check "a host job to a veth that is nobody's port" works "$(other_veth)"
+host_exec ip link del other
 check "frames counted as injected" 0 "$(counter netdev injected)"
 
 section "each frame is dropped and counted"

@@ -36,6 +36,38 @@ static void foreign_ports_only_without_ibrname(void **state)
 	assert_set(f, SET_FOREIGN_PORTS, "");
 }
 
+/* A host job sends past a bridge by a socket that is bound to its port: only what is none is spared. */
+static void veths_that_are_nobodys_port_are_spared(void **state)
+{
+	struct fixture *f = *state;
+
+	build(f);
+	assert_set(f, SET_SPARED_VETHS, "");
+	f->links[4].master = 5; /* on somebody else's bridge */
+	f->links[5].master = 0; /* on none, its peer elsewhere */
+	build(f);
+	assert_set(f, SET_SPARED_VETHS, "\"vetha\", \"vethb\"");
+	f->model.in_sync = false; /* that bridge may be Docker's */
+	build(f);
+	assert_set(f, SET_SPARED_VETHS, "");
+	assert_true(f->ruleset->keep[SET_SPARED_VETHS]);
+	f->model.in_sync = true;
+	/* both ends are here: Docker made them and puts one on its bridge */
+	f->links[4] = (struct link){ 0 };
+	set_link(&f->links[4], VETH_A, "vetha", "veth", 0);
+	set_link(&f->links[5], VETH_B, "vethb", "veth", 0);
+	f->links[4].peer_ifindex = VETH_B;
+	f->links[5].peer_ifindex = VETH_A;
+	build(f);
+	assert_set(f, SET_SPARED_VETHS, "");
+	f->links[5].master = DOCKER0;
+	build(f);
+	assert_set(f, SET_SPARED_VETHS, "");
+	f->links[5].master = 5;
+	build(f);
+	assert_set(f, SET_SPARED_VETHS, "\"vetha\", \"vethb\"");
+}
+
 static void bridge_job_is_named_and_bound(void **state)
 {
 	struct fixture *f = *state;
@@ -388,7 +420,7 @@ static void out_of_sync_nothing_is_taken_out(void **state)
 	build(f);
 	for (size_t i = 0; i < SET_MAX; i++)
 		kept += f->ruleset->keep[i];
-	assert_int_equal(kept, 32);
+	assert_int_equal(kept, 33);
 	/* configuration is never kept */
 	assert_false(f->ruleset->keep[SET_HOST_APIS]);
 	assert_false(f->ruleset->keep[SET_FENCED_CGROUPS]);
@@ -529,6 +561,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(base_sets_need_no_container),
 		TEST(foreign_ports_only_without_ibrname),
+		TEST(veths_that_are_nobodys_port_are_spared),
 		TEST(bridge_job_is_named_and_bound),
 		TEST(what_a_known_port_sends_with_is_claimed),
 		TEST(bystanders_open_by_their_port),
