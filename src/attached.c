@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include <linux/rtnetlink.h>
 #include <netlink/errno.h>
@@ -179,28 +178,6 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
 	return 0;
 }
 
-static int subscribe(struct attached_watch *watch)
-{
-	int bytes = RECEIVE_BUFFER_BYTES, r;
-
-	watch->notify = nl_socket_alloc();
-	if (!watch->notify)
-		return -ENOMEM;
-	nl_socket_disable_seq_check(watch->notify);
-	nl_socket_modify_cb(watch->notify, NL_CB_VALID, NL_CB_CUSTOM, on_message, watch);
-	r = nl_connect(watch->notify, NETLINK_ROUTE);
-	if (r >= 0) {
-		setsockopt(nl_socket_get_fd(watch->notify), SOL_SOCKET, SO_RCVBUFFORCE, &bytes,
-			   sizeof(bytes));
-		r = nl_socket_add_memberships(watch->notify, RTNLGRP_IPV4_IFADDR,
-					      RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
-					      RTNLGRP_IPV6_ROUTE, 0);
-	}
-	if (r >= 0)
-		r = nl_socket_set_nonblocking(watch->notify);
-	return r < 0 ? link_errno(r) : 0;
-}
-
 static int add_sources(struct attached_watch *watch)
 {
 	int r;
@@ -226,6 +203,8 @@ static int add_sources(struct attached_watch *watch)
 int attached_watch_new(sd_event *event, attached_changed_fn changed, void *data,
 		       struct attached_watch **ret_watch, struct diag *diag)
 {
+	static const int groups[] = { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
+				      RTNLGRP_IPV6_ROUTE };
 	_cleanup_(attached_watch_freep) struct attached_watch *watch = calloc(1, sizeof(*watch));
 	int r = 0;
 
@@ -235,7 +214,8 @@ int attached_watch_new(sd_event *event, attached_changed_fn changed, void *data,
 	watch->changed = changed;
 	watch->data = data;
 	if (event)
-		r = subscribe(watch);
+		r = link_subscribe(groups, ARRAY_SIZE(groups), RECEIVE_BUFFER_BYTES, on_message,
+				   watch, &watch->notify);
 	if (r >= 0 && event)
 		r = add_sources(watch);
 	if (r >= 0)

@@ -7,6 +7,7 @@
 #include "jobfence/link.h"
 
 struct nl_sock;
+struct nl_msg;
 
 enum link_message {
 	LINK_MESSAGE_NONE, /* of no interest: a bridge's view of a port, another type */
@@ -71,5 +72,12 @@ int link_request_one(struct link_requester *requester, int nsid, int ifindex,
 		     struct link_update *ret_update);
 /* Returns the id of the namespace behind @fd, -ENOENT where it has none, another -errno. */
 int link_request_nsid(struct link_requester *requester, int fd);
+/*
+ * A non-blocking socket that hears of what happens to @groups (RTNLGRP_…) and hands every message to
+ * @on_message. Returns 0 with *ret_sock, which is the caller's to free; -errno.
+ */
+int link_subscribe(const int *groups, size_t groups_n, int buffer_bytes,
+		   int (*on_message)(struct nl_msg *message, void *data), void *data,
+		   struct nl_sock **ret_sock);
 /* The errno that a code of libnl stands for, negative. */
 int link_errno(int nl_error);

@@ -14,7 +14,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include <linux/rtnetlink.h>
 #include <netlink/errno.h>
@@ -258,33 +257,6 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
 	return 0;
 }
 
-static void enlarge_buffer(int fd)
-{
-	int bytes = RECEIVE_BUFFER_BYTES;
-
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-}
-
-static int subscribe(struct link_watch *watch)
-{
-	int r;
-
-	watch->notify = nl_socket_alloc();
-	if (!watch->notify)
-		return -ENOMEM;
-	nl_socket_disable_seq_check(watch->notify);
-	nl_socket_modify_cb(watch->notify, NL_CB_VALID, NL_CB_CUSTOM, on_message, watch);
-	r = nl_connect(watch->notify, NETLINK_ROUTE);
-	if (r >= 0) {
-		enlarge_buffer(nl_socket_get_fd(watch->notify));
-		r = nl_socket_add_memberships(watch->notify, RTNLGRP_LINK, 0);
-	}
-	if (r >= 0)
-		r = nl_socket_set_nonblocking(watch->notify);
-	return r < 0 ? link_errno(r) : 0;
-}
-
 static int add_sources(struct link_watch *watch)
 {
 	int r;
@@ -310,10 +282,12 @@ static int add_sources(struct link_watch *watch)
 /* Subscribes and dumps. */
 static int start(struct link_watch *watch, struct diag *diag)
 {
+	static const int groups[] = { RTNLGRP_LINK };
 	int r = 0;
 
 	if (watch->event)
-		r = subscribe(watch);
+		r = link_subscribe(groups, ARRAY_SIZE(groups), RECEIVE_BUFFER_BYTES, on_message,
+				   watch, &watch->notify);
 	if (r >= 0 && watch->event)
 		r = add_sources(watch);
 	if (r < 0)

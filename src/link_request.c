@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Questions to rtnetlink on a socket of their own: all links, one link (here or in the namespace
- * that an id names), the id of a namespace. The kernel answers a request while it is sent, so
- * nothing here waits for longer than the kernel's own lock.
+ * The sockets of the watches of rtnetlink: the one that listens; and, on another, questions: all
+ * links, one link (here or in the namespace that an id names), the id of a namespace. The kernel
+ * answers a request while it is sent, so nothing here waits for longer than the kernel's own lock.
  *
  * A socket on which an exchange broke off is thrown away, since the rest of the old answer would
  * be taken for the next one. Only questions are sent: nothing here may change a link.
@@ -70,6 +70,34 @@ int link_errno(int nl_error)
 	default: /* libnl's codes, not ours */
 		return -EIO;
 	}
+}
+
+int link_subscribe(const int *groups, size_t groups_n, int buffer_bytes,
+		   int (*on_message)(struct nl_msg *message, void *data), void *data,
+		   struct nl_sock **ret_sock)
+{
+	_cleanup_(nl_socket_freep) struct nl_sock *sock = nl_socket_alloc();
+	int r, fd;
+
+	if (!sock)
+		return -ENOMEM;
+	nl_socket_disable_seq_check(sock);
+	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_message, data);
+	r = nl_connect(sock, NETLINK_ROUTE);
+	if (r < 0)
+		return link_errno(r);
+	/* before the first message; without privileges as much as there may be */
+	fd = nl_socket_get_fd(sock);
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer_bytes, sizeof(buffer_bytes)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof(buffer_bytes));
+	for (size_t i = 0; r >= 0 && i < groups_n; i++)
+		r = nl_socket_add_membership(sock, groups[i]);
+	if (r >= 0)
+		r = nl_socket_set_nonblocking(sock);
+	if (r < 0)
+		return link_errno(r);
+	*ret_sock = take_ptr(sock);
+	return 0;
 }
 
 void link_requester_done(struct link_requester *requester)
