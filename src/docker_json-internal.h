@@ -61,6 +61,20 @@ int docker_json_read(const json_t *object, const char *where, const struct json_
 int docker_json_load(const char *json, size_t len, json_type type, const char *where,
 		     json_t **ret_root, struct diag *diag);
 
+/* The items of a list: @read fills one zeroed record of @size bytes and may leave what @done frees,
+ * also when it fails. */
+struct json_list {
+	const char *where;
+	size_t size;
+	int (*read)(const json_t *item, void *record, struct diag *diag);
+	void (*done)(void *record);
+};
+
+/* A text that is a list of at most JSON_LIST_MAX items. Returns 0, with an array that is the
+ * caller's to free; -EINVAL or -ENOMEM. */
+int docker_json_list(const char *json, size_t len, const struct json_list *list, void **ret_records,
+		     size_t *ret_n, struct diag *diag);
+
 /* Copies at most JSON_TEXT_MAX bytes over *ret_copy (freeing what was there); NULL and "" give
  * NULL. Returns 0 or -ENOMEM. */
 int docker_json_keep(const char *text, char **ret_copy);

@@ -175,6 +175,38 @@ int docker_json_read(const json_t *object, const char *where, const struct json_
 	return 0;
 }
 
+int docker_json_list(const char *json, size_t len, const struct json_list *list, void **ret_records,
+		     size_t *ret_n, struct diag *diag)
+{
+	_cleanup_(json_decrefp) json_t *root = NULL;
+	size_t n, used = 0;
+	char *records;
+	int r = docker_json_load(json, len, JSON_ARRAY, list->where, &root, diag);
+
+	if (r)
+		return r;
+	n = json_array_size(root);
+	if (n > JSON_LIST_MAX)
+		return diag_set(diag, -EINVAL, "%s: %zu entries, more than %d", list->where, n,
+				JSON_LIST_MAX);
+	records = calloc(n ? n : 1, list->size);
+	if (!records)
+		return diag_set(diag, -ENOMEM, "%s: out of memory", list->where);
+	while (r == 0 && used < n) {
+		r = list->read(json_array_get(root, used), records + used * list->size, diag);
+		used++;
+	}
+	if (r == 0) {
+		*ret_records = records;
+		*ret_n = n;
+		return 0;
+	}
+	for (size_t i = 0; i < used; i++)
+		list->done(records + i * list->size);
+	free(records);
+	return r;
+}
+
 int docker_json_keep(const char *text, char **ret_copy)
 {
 	char *copy = NULL;

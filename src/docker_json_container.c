@@ -340,8 +340,9 @@ static int read_one(const json_t *object, const char *where, const struct json_f
 	return object ? docker_json_read(object, where, field, 1, diag) : 0;
 }
 
-static int read_listed(const json_t *item, struct container *container, struct diag *diag)
+static int read_listed(const json_t *item, void *record, struct diag *diag)
 {
+	struct container *container = record;
 	json_t *names = NULL, *labels = NULL, *host_config = NULL, *settings = NULL;
 	json_t *networks = NULL, *ports = NULL;
 	const char *id = NULL, *state = NULL, *mode = "";
@@ -380,41 +381,22 @@ static int read_listed(const json_t *item, struct container *container, struct d
 	return r;
 }
 
-static void free_containers(struct container *containers, size_t n)
+static void listed_done(void *record)
 {
-	for (size_t i = 0; i < n; i++)
-		container_done(&containers[i]);
-	free(containers);
+	container_done(record);
 }
 
 int docker_json_container_list(const char *json, size_t len, struct container **ret_containers,
 			       size_t *ret_n, struct diag *diag)
 {
-	_cleanup_(json_decrefp) json_t *root = NULL;
-	struct container *containers;
-	size_t n;
-	int r;
+	static const struct json_list list = { "container list", sizeof(struct container),
+					       read_listed, listed_done };
+	void *containers;
+	int r = docker_json_list(json, len, &list, &containers, ret_n, diag);
 
-	r = docker_json_load(json, len, JSON_ARRAY, "container list", &root, diag);
-	if (r)
-		return r;
-	n = json_array_size(root);
-	if (n > JSON_LIST_MAX)
-		return diag_set(diag, -EINVAL, "container list: %zu entries, more than %d", n,
-				JSON_LIST_MAX);
-	containers = calloc(n ? n : 1, sizeof(*containers));
-	if (!containers)
-		return no_memory(diag);
-	for (size_t i = 0; i < n; i++) {
-		r = read_listed(json_array_get(root, i), &containers[i], diag);
-		if (r) {
-			free_containers(containers, i + 1);
-			return r;
-		}
-	}
-	*ret_containers = containers;
-	*ret_n = n;
-	return 0;
+	if (r == 0)
+		*ret_containers = containers;
+	return r;
 }
 
 /* Older engines take any text here: what is no address names no resolver. */

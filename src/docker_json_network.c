@@ -150,39 +150,25 @@ int docker_json_network(const char *json, size_t len, struct network *ret_networ
 	return 0;
 }
 
-static void free_networks(struct network *networks, size_t n)
+static int read_listed(const json_t *item, void *record, struct diag *diag)
 {
-	for (size_t i = 0; i < n; i++)
-		network_done(&networks[i]);
-	free(networks);
+	return read_network(item, record, diag);
+}
+
+static void listed_done(void *record)
+{
+	network_done(record);
 }
 
 int docker_json_network_list(const char *json, size_t len, struct network **ret_networks,
 			     size_t *ret_n, struct diag *diag)
 {
-	_cleanup_(json_decrefp) json_t *root = NULL;
-	struct network *networks;
-	size_t n;
-	int r;
+	static const struct json_list list = { "network list", sizeof(struct network), read_listed,
+					       listed_done };
+	void *networks;
+	int r = docker_json_list(json, len, &list, &networks, ret_n, diag);
 
-	r = docker_json_load(json, len, JSON_ARRAY, "network list", &root, diag);
-	if (r)
-		return r;
-	n = json_array_size(root);
-	if (n > JSON_LIST_MAX)
-		return diag_set(diag, -EINVAL, "network list: %zu entries, more than %d", n,
-				JSON_LIST_MAX);
-	networks = calloc(n ? n : 1, sizeof(*networks));
-	if (!networks)
-		return no_memory(diag);
-	for (size_t i = 0; i < n; i++) {
-		r = read_network(json_array_get(root, i), &networks[i], diag);
-		if (r) {
-			free_networks(networks, i + 1);
-			return r;
-		}
-	}
-	*ret_networks = networks;
-	*ret_n = n;
-	return 0;
+	if (r == 0)
+		*ret_networks = networks;
+	return r;
 }
