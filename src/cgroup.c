@@ -467,7 +467,7 @@ static void read_daemon_json(const char *path, struct cgroup_daemon_json *file)
 	else
 		r = cgroup_parse_daemon_json(text, len, file, &diag);
 	if (r < 0)
-		log_warn("%s is passed over: %s; set cgroup_driver and cgroup_parent in "
+		log_warn("%s is passed over: %s; set driver and parent in [cgroup] of "
 			 "jobfence.conf if the engine does not use its defaults",
 			 path, diag.text);
 }
@@ -539,8 +539,7 @@ int cgroup_watch_new_in(sd_event *event, const struct cgroup_setup *setup,
 	if (r < 0)
 		return diag_set(diag, r,
 				"cannot make and watch cgroup %s/%s: %s%s; without it host jobs "
-				"are "
-				"not fenced",
+				"are not fenced",
 				watch->root, watch->choice.parent, strerror(-r), advice(r));
 	watch->news = false;
 	*ret_watch = take_ptr(watch);

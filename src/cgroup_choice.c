@@ -181,9 +181,8 @@ static bool choose_from_file(const struct cgroup_daemon_json *file, struct cgrou
 	if (choice->driver == CGROUP_DRIVER_CGROUPFS && file->parent[0] != '/')
 		diag_set(diag, 0,
 			 "cgroup-parent \"%s\" of daemon.json has no leading slash: the engine "
-			 "puts "
-			 "it below its own cgroup, jobfence takes it as /%s; set cgroup_parent in "
-			 "jobfence.conf to where it is",
+			 "puts it below its own cgroup, jobfence takes it as /%s; set "
+			 "[cgroup] parent in jobfence.conf to where it is",
 			 safe, safe);
 	return true;
 }

@@ -139,8 +139,7 @@ static int check_cgroup(const char *path, const struct config_draft *draft, stru
 		return 0;
 	return diag_set(diag, -EINVAL,
 			"%s:%d: [cgroup] parent = \"%s\": with driver = systemd it must be the "
-			"name "
-			"of a slice, such as system.slice",
+			"name of a slice, such as system.slice",
 			path, config_key_line(draft, "cgroup", "parent"), parent);
 }
 

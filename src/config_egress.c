@@ -16,10 +16,6 @@
 
 #define WORDS_MAX 3
 
-/* The number in a macro, as text. */
-#define TEXT_OF_(number) #number
-#define TEXT_OF(number) TEXT_OF_(number)
-
 int config_set_egress(void *field, const char *value, const char **ret_why)
 {
 	enum egress *egress = field;
@@ -68,8 +64,7 @@ static int parse_network(struct config_draft *draft, char *text, struct net_rang
 	if (ip_addr_parse(text, &addr) < 0)
 		return config_refuse(draft, ret_why,
 				     "\"%s\" is no network; write an IPv4 or IPv6 address, or one "
-				     "with a "
-				     "prefix, such as 10.0.0.0/8",
+				     "with a prefix, such as 10.0.0.0/8",
 				     safe);
 	bits = addr.family == AF_INET ? 32 : 128;
 	prefix = bits;
@@ -80,9 +75,7 @@ static int parse_network(struct config_draft *draft, char *text, struct net_rang
 	if (ip_addr_is_mapped(&addr))
 		return config_refuse(draft, ret_why,
 				     "\"%s\" is IPv4 written as IPv6, which is never on the wire; "
-				     "write "
-				     "it "
-				     "as IPv4",
+				     "write it as IPv4",
 				     safe);
 	range = ip_addr_network(&addr, prefix);
 	if (ip_addr_cmp(&range.first, &addr) != 0)
@@ -160,11 +153,9 @@ static int add_entry(struct config_draft *draft, char *item, void *list, const c
 		return r;
 	if (entries->n == CONFIG_ENTRIES_MAX)
 		return config_refuse(draft, ret_why,
-				     "at most " TEXT_OF(CONFIG_ENTRIES_MAX) " entries can be "
-									    "named, on "
-									    "all "
-									    "lines together; join "
-									    "networks");
+				     "at most %d entries can be named, on all lines together; join "
+				     "networks",
+				     CONFIG_ENTRIES_MAX);
 	entries->entry[entries->n++] = entry;
 	return 0;
 }
@@ -232,8 +223,7 @@ static int add_resolver(struct config_draft *draft, char *item, void *list, cons
 	if (ip_addr_parse(item, &addr) < 0)
 		return config_refuse(draft, ret_why,
 				     "\"%s\" is no address; name IPv4 or IPv6 addresses, separated "
-				     "by "
-				     "commas (the port is always 53)",
+				     "by commas (the port is always 53)",
 				     safe);
 	trouble = config_unreachable(&addr);
 	if (trouble)
@@ -276,8 +266,7 @@ static int add_proxy(struct config_draft *draft, char *item, void *list, const c
 	if (strchr(item, '@') || strchr(item, '/'))
 		return config_refuse(draft, ret_why,
 				     "a proxy is an address and a port, such as 10.0.0.1:3128, "
-				     "without "
-				     "scheme, user and password");
+				     "without scheme, user and password");
 	if (parse_sock_addr(item, &addr) < 0)
 		return config_refuse(draft, ret_why,
 				     "\"%s\" is no proxy; write ADDRESS:PORT or "

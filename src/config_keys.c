@@ -524,8 +524,7 @@ int config_read_keys(const char *path, const char *text, struct config_draft *dr
 	if (bad_line > 0 && (!reading.error || bad_line < reading.line))
 		return diag_set(diag, -EINVAL,
 				"%s:%d: the line is neither \"key = value\" nor \"[section]\" nor "
-				"a "
-				"comment",
+				"a comment",
 				path, bad_line);
 	if (!reading.error)
 		reading.error = end_section(&reading);

@@ -112,8 +112,8 @@ static int step(struct daemon *d)
 		r = reconcile_run(d->reconcile, &d->config, &model, &result, &diag);
 	}
 	if (r < 0) {
-		log_err("the ruleset could not be brought up to date, the one in the kernel "
-			"stays: %s",
+		log_err("the ruleset could not be brought up to date, the one in the kernel stays: "
+			"%s",
 			diag.text[0] ? diag.text : strerror(-r));
 		return r;
 	}
@@ -136,8 +136,7 @@ static void leave(struct daemon *d)
 	}
 	if (r < 0)
 		log_warn("the claims of containers stay in table bridge: while no jobfence runs, a "
-			 "new "
-			 "container with a dead one's address has no network: %s",
+			 "new container with a dead one's address has no network: %s",
 			 diag.text[0] ? diag.text : strerror(-r));
 }
 
@@ -199,8 +198,7 @@ static void say_mode(const struct daemon *d)
 		if (network_mode_strictness(d->config.overrides[i].mode) <
 		    network_mode_strictness(d->config.mode))
 			log_notice("[job \"%s\"] network_mode = %s is looser than the mirrored "
-				   "mode: "
-				   "it has no effect, overrides only tighten",
+				   "mode: it has no effect, overrides only tighten",
 				   d->config.overrides[i].pattern,
 				   network_mode_name(d->config.overrides[i].mode));
 	for (size_t i = 0; i < d->origin.remarks_n; i++)

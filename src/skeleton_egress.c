@@ -155,8 +155,7 @@ void egress_of_host_job(const struct skeleton *skeleton, struct chain *chain)
 	if (!params->metadata_host)
 		/* ip daddr @metadata4 jump fence_to_metadata */
 		ADDR_RULE(chain,
-			  "answers are accepted above: Azure probes listeners from such an "
-			  "address",
+			  "answers are accepted above: Azure probes listeners from such an address",
 			  SET_METADATA4, SET_METADATA6, JUMP("fence_to_metadata"));
 	if (params->egress_host == EGRESS_ANY)
 		return;
