@@ -66,7 +66,13 @@ static void from_bridge(struct skeleton *skeleton)
 	/* meta mark & BYSTANDER == BYSTANDER meta mark set meta mark & ~BYSTANDER accept */
 	RULE(chain, "a bystander's port (table bridge): keeps all that it had",
 	     BITS(F_MARK, mark, mark), CLEAR_BIT(F_MARK, mark), ACCEPT);
-	neighbour_discovery(chain);
+	/* icmpv6 type nd-neighbor-solicit ip6 hoplimit 255 fib daddr type != unicast accept */
+	RULE(chain, "also from ::, so before the next; a router would forward it to others",
+	     EQ(F_ICMPV6_TYPE, ND_SOLICIT), EQ(F_IP6_HOPLIMIT, 255),
+	     NE(F_FIB_DADDR_TYPE, RTN_UNICAST_), ACCEPT);
+	/* icmpv6 type nd-neighbor-advert ip6 hoplimit 255 fib daddr type != unicast accept */
+	RULE(chain, NULL, EQ(F_ICMPV6_TYPE, ND_ADVERT), EQ(F_IP6_HOPLIMIT, 255),
+	     NE(F_FIB_DADDR_TYPE, RTN_UNICAST_), ACCEPT);
 	/* fib saddr . iif oif missing counter name "spoofed" drop */
 	RULE(chain, "a forged source would make conntrack take strangers for replies",
 	     EQ(F_FIB_SADDR_IIF, 0), COUNT("spoofed"), DROP);

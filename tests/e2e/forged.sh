@@ -155,6 +155,25 @@ attack_error() {
 	works_if refused "$(tail -n 1 "$HOST_DIR/held.log")"
 }
 
+# A neighbour solicitation that leaves the link.
+attack_solicit() {
+	local seen
+
+	lan_exec nft -f - <<-'END'
+		table inet seen {
+			chain prerouting {
+				type filter hook prerouting priority raw
+				icmpv6 type nd-neighbor-solicit ip6 hoplimit < 255 counter
+			}
+		}
+	END
+	exec_from alpha solicit "$LAN6"
+	sleep 0.2
+	seen=$(lan_exec nft list table inet seen | grep -o 'packets [0-9]*')
+	lan_exec nft delete table inet seen
+	works_if 'packets [1-9]*' "$seen"
+}
+
 # An answer of the stub resolver, which a process of the host asks.
 attack_stub() { # STUB CLIENT
 	local port
@@ -277,6 +296,8 @@ list_attacks() {
 		"attack_error alpha host [$HOST_WAN6] [$INET6] 5999"
 	attack "bridge job's ICMP error to a bystander, by NAT" "inet job_to_host" "$error" \
 		"attack_error alpha delta $D4 $INET4 5999"
+	attack "neighbour solicitation to the LAN" "inet job_to_internal" \
+		"+inet from_bridge icmpv6 type nd-neighbor-solicit accept" attack_solicit
 	attack "answer in the stub resolver's place" "inet host_job_forged" "$stub" "attack_stub 127.0.0.53 127.0.0.1"
 	attack "answer in the place of a resolver on the LAN address" "inet host_job_forged" "$stub" \
 		"attack_stub $HOST_LAN4 $HOST_LAN4"
