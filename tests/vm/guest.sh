@@ -8,7 +8,7 @@ set -u
 
 STATE=/var/lib/jobfence-vm
 OUT=/share/out
-STEP_SECONDS=1500
+STEP_SECONDS=3000
 export HOME=/root LC_ALL=C.UTF-8 PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 export JOBFENCE=/jobfence/build/release/jobfence
 # An emulated machine is slow: what is waited for may take longer, and fewer flows are tried at once.
