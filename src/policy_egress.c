@@ -42,10 +42,11 @@ static const struct {
 };
 
 /*
- * Where a cloud tells an instance about itself. Most clouds use the first: AWS, Azure, Google,
- * Oracle, Nebius, Vultr, DigitalOcean and AMD's cloud on it, and whoever runs OpenStack. Lambda,
- * RunPod, Verda, CloudRift, Hot Aisle, Vast, TensorDock and Cudo document no other. 169.254.169.253
- * (AWS) answers DNS only: internal, and a resolver where it is one.
+ * Where a cloud tells an instance about itself. Most use the first address: AWS, Azure, Google,
+ * Oracle, Vultr, DigitalOcean, and whoever runs OpenStack. Of clouds that are not named here no other
+ * is known to us, which is not to say that there is none: whatever is link-local, private or attached
+ * is internal anyway, and [egress] deny closes the rest. 169.254.169.253 (AWS) answers DNS only:
+ * internal, and a resolver where it is one.
  */
 static const char *const metadata[] = {
 	"169.254.169.254",    "fe80::a9fe:a9fe", /* OpenStack: Nova admin guide, metadata service */
