@@ -88,4 +88,5 @@ rules() {
 	for family in inet bridge netdev; do host_exec nft list table "$family" jobfence; done 2>/dev/null |
 		grep -cE '(jump|goto|accept|drop|reject|return|set )'
 }
+# shellcheck disable=SC2153 # of whoever sources this
 healed() { [ "$(rules)" -eq "$RULES" ]; }

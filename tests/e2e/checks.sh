@@ -129,7 +129,8 @@ flow_open() {
 		server_does=send client_does=receive
 		ln -sf "flow-$name.client" "$log.to"
 	fi
-	: >"$log.server" >"$log.client"
+	: >"$log.server"
+	: >"$log.client"
 	spawn_from "$server" "$log.server" stream "$@" listen $server_does "$listen"
 	host_wait 3000 grep -q listens "$log.server" || return 1
 	spawn_from "$client" "$log.client" stream "$@" dial $client_does "$to"

@@ -56,13 +56,13 @@ verified() { # WHAT
 	out=$(jobfence_cli verify 2>&1)
 	code=$?
 	check "$1: verify" 0 "$code"
-	[ "$code" -eq 0 ] || sed 's/^/    /' <<<"$out" | head -20
+	[ "$code" -eq 0 ] || printf '    %s\n' "${out//$'\n'/$'\n    '}" | head -20
 }
 
 # The ruleset without what counts, in an order of its own.
 listing() {
 	host_exec nft -n list ruleset 2>/dev/null | awk '/^table/ { on = / jobfence / } on' |
-		sed 's/packets [0-9]* bytes [0-9]*//' | tr ',{}' '\n\n\n' | sed 's/^[[:space:]]*//; s/[[:space:]]*$//' |
+		sed 's/packets [0-9]* bytes [0-9]*//' | tr ',{}' '\n' | sed 's/^[[:space:]]*//; s/[[:space:]]*$//' |
 		grep -v '^\(elements =\)\?$' | sort
 }
 

@@ -69,8 +69,8 @@ network() { # NAME NUMBER DOCKER-ARGUMENTS…
 	local name=$1 number=$2
 
 	shift 2
-	docker_h network create --subnet 172.30.$number.0/24 --gateway 172.30.$number.1 --ipv6 \
-		--subnet fd00:30:$number::/64 --gateway fd00:30:$number::1 "$@" "$name" >/dev/null
+	docker_h network create --subnet "172.30.$number.0/24" --gateway "172.30.$number.1" --ipv6 \
+		--subnet "fd00:30:$number::/64" --gateway "fd00:30:$number::1" "$@" "$name" >/dev/null
 }
 
 # What a fence holds, on one network: two jobs, two bystanders, the host, who is outside.

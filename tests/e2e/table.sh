@@ -285,7 +285,7 @@ dial_all() {
 		[ -z "${FLOW_FLUSH[$flow]}" ] || { last+=("$flow"); continue; }
 		flow_dial "$flow" "$ms" &
 		n=$((n + 1))
-		[ $n -lt $DIAL_AT_ONCE ] || wait -n
+		[ "$n" -lt "$DIAL_AT_ONCE" ] || wait -n
 	done
 	wait
 	for flow in "${last[@]}"; do

@@ -25,7 +25,7 @@ echo DSTACK_SERVER_JOB_NETWORK_MODE=2 >"$HOST_DIR/mode"
 section "the daemon under valgrind"
 # shellcheck disable=SC2034 # daemon.sh reads them
 JOBFENCE_WRAP=(valgrind --quiet --error-exitcode=99 --leak-check=full
-	--show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect
+	"--show-leak-kinds=definite,indirect" "--errors-for-leak-kinds=definite,indirect"
 	--log-file="$HOST_DIR/valgrind.log") JOBFENCE_READY_MS=60000
 jobfence_start || broken "jobfence does not start under valgrind: $(tail -n 5 "$HOST_DIR/valgrind.log")"
 host_wait 30000 jobfence_in_sync 0

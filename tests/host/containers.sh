@@ -29,6 +29,7 @@ C_SANDBOX={{.NetworkSettings.SandboxKey}}
 C_IP6={{.GlobalIPv6Address}}
 C_MAC={{.MacAddress}}
 {{end}}{{range $port, $to := .NetworkSettings.Ports}}{{if $to}}C_PORT_{{$port}}={{'
+	# shellcheck disable=SC2016 # the same
 	format+='(index $to 0).HostPort}}
 {{end}}{{end}}'
 	docker_h inspect -f "$format" "$(container_id "$1")" >"$HOST_DIR/containers/$1.new" || return 1
@@ -120,7 +121,7 @@ job_size() {
 # The listeners of a job in SERVE_ARGS: job_listeners PLACEMENT ALIAS APP-PORT. As dstack's runner:
 # every address in a container's own namespace, 127.0.0.1 on the host's.
 job_listeners() {
-	local alias=$2 app=$3 runner=(tcp:0.0.0.0:10999 tcp:[::]:10999) end
+	local alias=$2 app=$3 runner=(tcp:0.0.0.0:10999 'tcp:[::]:10999') end
 
 	[ "$1" = host ] && runner=(tcp:127.0.0.1:10999)
 	SERVE_ARGS=(-k)
