@@ -19,6 +19,7 @@ struct attached_table {
  * of no interest; -EINVAL for a message that is cut short.
  */
 int attached_parse(const struct nlmsghdr *header, struct attached *ret_entry);
+/* Returns 0 or -ENOMEM. */
 int attached_table_add(struct attached_table *table, const struct attached *entry);
 /* Sorts, and keeps one of equal entries. */
 void attached_table_seal(struct attached_table *table);

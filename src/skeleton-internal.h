@@ -126,7 +126,13 @@ void chain_rule(struct chain *chain, const char *why, const struct stmt *stmts, 
 
 /* The parts of the skeleton, in the order of the listing. */
 void skeleton_inet_loopback(struct skeleton *skeleton);
+void skeleton_inet_bridges(struct skeleton *skeleton); /* skeleton_bridge.c */
 void skeleton_inet_egress(struct skeleton *skeleton);
+void skeleton_inet_output(struct skeleton *skeleton); /* skeleton_host.c */
+void skeleton_inet_input(struct skeleton *skeleton);
+void skeleton_foreign(struct skeleton *skeleton);
+void skeleton_bridge(struct skeleton *skeleton); /* skeleton_ports.c: table bridge */
+void skeleton_injected(struct skeleton *skeleton);
 
 /* skeleton_egress.c: its rules in the chains of others. */
 void egress_of_bridge(const struct skeleton *skeleton, struct chain *chain);
@@ -134,12 +140,6 @@ void egress_to_host_service(struct chain *chain);
 void egress_answer_of_service(struct chain *chain);
 void egress_to_service_listener(struct chain *chain);
 void egress_of_host_job(const struct skeleton *skeleton, struct chain *chain);
-void skeleton_inet_bridges(struct skeleton *skeleton);
-void skeleton_inet_output(struct skeleton *skeleton);
-void skeleton_inet_input(struct skeleton *skeleton);
-void skeleton_bridge(struct skeleton *skeleton);
-void skeleton_injected(struct skeleton *skeleton);
-void skeleton_foreign(struct skeleton *skeleton);
 
 /* socket cgroupv2 level 1 @foreign_roots jump TARGET: one lookup where there are none */
 void foreign_roots(struct chain *chain, const char *target);

@@ -136,10 +136,11 @@ struct config {
 	enum egress egress_bridge; /* of bridge jobs: internet */
 	enum egress egress_host;   /* of host jobs: any, or internet */
 	struct net_entries allow;  /* for bridge jobs, although internal */
-	struct net_entries deny;   /* for bridge jobs; wins over allow, resolvers and proxies */
-	struct net_entries peers;  /* for host jobs, although egress_host is internet */
-	bool metadata_bridge;      /* true: the cloud's metadata is open to bridge jobs; false */
-	bool metadata_host;        /* the same for host jobs; true */
+	struct net_entries deny;  /* wins over allow, resolvers and proxies; for host jobs too where
+				    * egress_host is internet */
+	struct net_entries peers; /* for host jobs, although egress_host is internet */
+	bool metadata_bridge;     /* true: the cloud's metadata is open to bridge jobs; false */
+	bool metadata_host;       /* the same for host jobs; true */
 	struct config_resolvers resolvers; /* the model's are what counts */
 	struct config_proxies proxies;     /* where auto: those of the shim's environment file */
 

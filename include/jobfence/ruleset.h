@@ -282,7 +282,7 @@ struct chain {
 	const char *name;
 	const char *why;
 	bool base;
-	uint32_t hook; /* NF_INET_… or NF_BR_… */
+	uint32_t hook; /* NF_INET_…, NF_BR_… or NF_NETDEV_… */
 	int32_t priority;
 	struct rule rules[CHAIN_RULES_MAX];
 	size_t rules_n;
@@ -294,8 +294,8 @@ struct counter_spec {
 	const char *why;
 };
 
-/* What the fixed rules depend on; plain numbers, no pointers. */
-/* Two are compared as bytes, so that no field is forgotten: the compiler refuses holes. */
+/* What the fixed rules depend on; plain numbers, no pointers. Two are compared as bytes, so that no
+ * field is forgotten: the compiler refuses holes. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
 struct skeleton_params {
