@@ -97,20 +97,26 @@ static void say_result(struct daemon *d, const struct reconcile_result *result)
 			  result->read ? ", kernel read" : "");
 }
 
+static int get_model(struct daemon *d, struct model *ret_model, struct diag *diag)
+{
+	int r = host_get_model(d->host, ret_model);
+
+	if (r < 0)
+		return diag_set(diag, r, "no memory for the picture of the host");
+	ret_model->bridge_meta = d->bridge_meta;
+	ret_model->egress = d->egress;
+	return 0;
+}
+
 static int step(struct daemon *d)
 {
 	struct reconcile_result result;
 	struct diag diag = { 0 };
 	struct model model;
-	int r = host_get_model(d->host, &model);
+	int r = get_model(d, &model, &diag);
 
-	if (r < 0) {
-		diag_set(&diag, r, "no memory for the picture of the host");
-	} else {
-		model.bridge_meta = d->bridge_meta;
-		model.egress = d->egress;
+	if (r >= 0)
 		r = reconcile_run(d->reconcile, &d->config, &model, &result, &diag);
-	}
 	if (r < 0) {
 		log_err("the ruleset could not be brought up to date, the one in the kernel stays: "
 			"%s",
@@ -128,12 +134,10 @@ static void leave(struct daemon *d)
 {
 	struct diag diag = { 0 };
 	struct model model;
-	int r = host_get_model(d->host, &model);
+	int r = get_model(d, &model, &diag);
 
-	if (r >= 0) {
-		model.bridge_meta = d->bridge_meta;
+	if (r >= 0)
 		r = reconcile_leave(d->reconcile, &d->config, &model, &diag);
-	}
 	if (r < 0)
 		log_warn("the claims of containers stay in table bridge: while no jobfence runs, a "
 			 "new container with a dead one's address has no network: %s",
