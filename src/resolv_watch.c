@@ -83,21 +83,24 @@ static pid_t find_dockerd(pid_t engine)
 	return pid > 1 && pid <= INT32_MAX ? (pid_t)pid : 0;
 }
 
-/* Zeroed where there is none to be read. */
-static void read_args(pid_t engine, struct dockerd_args *ret_args)
+/* Zeroed where there is none to be read. Returns 0 or -ENOMEM. */
+static int read_args(pid_t engine, struct dockerd_args *ret_args)
 {
 	_cleanup_free_ char *args = malloc(ARGS_MAX);
 	_cleanup_fclose_ FILE *file = NULL;
 	pid_t pid = find_dockerd(engine);
 	char path[64];
 
+	if (!args)
+		return -ENOMEM;
 	*ret_args = (struct dockerd_args){ 0 };
-	if (!args || pid == 0)
-		return;
+	if (pid == 0)
+		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
 	file = fopen(path, "re");
 	if (file)
 		resolv_dockerd_args(args, fread(args, 1, ARGS_MAX, file), ret_args);
+	return 0;
 }
 
 /* Returns 1 where the engine's own configuration names resolvers, 0 where it does not, -errno. */
@@ -110,7 +113,9 @@ static int read_engine(struct resolv_watch *watch, struct resolvers *resolvers, 
 	bool named = false;
 	int r;
 
-	read_args(watch->engine, &args);
+	r = read_args(watch->engine, &args);
+	if (r < 0)
+		return diag_set(diag, r, "no memory to read dockerd's command line");
 	snprintf(watch->daemon_json, sizeof(watch->daemon_json), "%s",
 		 args.config_file[0] ? args.config_file : DAEMON_JSON);
 	if (args.dns_named) {
