@@ -593,19 +593,17 @@ static void circles_have_no_owner(void **state)
 
 static void hazards_void_all_but_the_remarks(void **state)
 {
-	static const uint32_t voiding[] = {
-		HAZARD_PRIVILEGED,
-		HAZARD_CAPABILITIES,
-		HAZARD_DOCKER_SOCKET,
-		HAZARD_HOST_PATH,
-		HAZARD_HOST_PID,
-		HAZARD_HOST_IPC,
-		HAZARD_SECCOMP,
-		HAZARD_APPARMOR,
-		HAZARD_DEVICES,
-		HAZARD_NETWORK_DRIVER,
-		1u << 31,
-	};
+	static const uint32_t voiding[] = { HAZARD_PRIVILEGED,
+					    HAZARD_CAPABILITIES,
+					    HAZARD_DOCKER_SOCKET,
+					    HAZARD_HOST_PATH,
+					    HAZARD_HOST_PID,
+					    HAZARD_HOST_IPC,
+					    HAZARD_SECCOMP,
+					    HAZARD_APPARMOR,
+					    HAZARD_DEVICES,
+					    HAZARD_NETWORK_DRIVER,
+					    1u << 31 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(voiding); i++)
 		assert_int_equal(hazards_voiding(voiding[i] | HAZARD_RDMA), voiding[i]);
