@@ -361,6 +361,15 @@ static void output(struct skeleton *skeleton)
 	RULE(chain, "flooded, or the bridge was lied to: nobody gets what is another's",
 	     IN(SET_BOUND_MACS, F_ETHER_DADDR), NOT_IN(SET_PORT_MACS, F_OIFNAME, F_ETHER_DADDR),
 	     COUNT("wrong_port"), DROP);
+	/* ether type ip ip daddr @bound4 oifname . ether daddr . ip daddr != @job_bindings4
+	 * oifname != @bystander_ports counter name "wrong_port" drop */
+	RULE(chain, "the host was lied to, before this address had an owner", IP_,
+	     IN(SET_BOUND4, F_IP_DADDR),
+	     NOT_IN(SET_JOB_BINDINGS4, F_OIFNAME, F_ETHER_DADDR, F_IP_DADDR),
+	     NOT_IN(SET_BYSTANDER_PORTS, F_OIFNAME), COUNT("wrong_port"), DROP);
+	RULE(chain, NULL, IP6_, IN(SET_BOUND6, F_IP6_DADDR),
+	     NOT_IN(SET_JOB_BINDINGS6, F_OIFNAME, F_ETHER_DADDR, F_IP6_DADDR),
+	     NOT_IN(SET_BYSTANDER_PORTS, F_OIFNAME), COUNT("wrong_port"), DROP);
 }
 
 void skeleton_bridge(struct skeleton *skeleton)

@@ -296,10 +296,28 @@ innocent() { # WHAT ALIAS
 	check_flow "$1: host pings $2, IPv6" 'open:*' host --ping "$(container_ip6 "$2")"
 }
 
+# The host believed an unknown port about an address that nobody had; then a container got it. What newjob sees of
+# the host's frames for that, until the host asks again.
+claim() { # ADDR, of newjob
+	say_as "$(container_mac newjob)" "$(docker0_mac)" raw 0x0806 0001080006040001 "$(container_mac newjob)" "$1" \
+		000000000000 "$HOST_GW4"
+	host_exec ip neigh show "$1" dev docker0 | grep -q "$(container_mac newjob)"
+}
+claimed() { # ADDR
+	# as the claim left it: it lasts some seconds from the first frame on
+	host_exec ip neigh replace "$1" lladdr "$(container_mac newjob)" dev docker0 nud stale
+	: >"$HOST_DIR/claimed.log"
+	spawn_from newjob "$HOST_DIR/claimed.log" l2spoof eth0 listen 0x0800 2
+	sleep 0.3
+	dial_from host --udp --timeout 300 "$1" 8000 >/dev/null
+	host_wait 4000 grep -q frames "$HOST_DIR/claimed.log"
+	works_if 'frames=[1-9]*' "$(<"$HOST_DIR/claimed.log")"
+}
+
 # --- unknown ports: the daemon is held while they come -------------------------------------------------
 
 unknown_ports() {
-	local b4 b6 count='bridge unknown_spoofed'
+	local b4 b6 next count='bridge unknown_spoofed'
 
 	jobfence_signal STOP
 	job_start bridge newjob && bystander_start newweb || broken "containers"
@@ -335,11 +353,23 @@ unknown_ports() {
 	old=$(spoof_counts)
 	innocent "unknown" newjob
 	check "unknown: none of it counted" "$old" "$(spoof_counts)"
+	next=$(container_ip4 newweb)
+	next=${next%.*}.$((${next##*.} + 1))
+	claim "$next" || check "unknown: an address that nobody has, claimed" yes no
 	check_flow "unknown: bystander → bystander" "$CLOSED" newweb "$(container_ip4 delta)" 8000
 	jobfence_signal CONT
 	host_wait 5000 open_to newweb "$(container_ip4 delta)" 8000
 	check_flow "named: bystander → bystander" open:delta newweb "$(container_ip4 delta)" 8000
 	check_flow "named: bystander → bystander, IPv6" open:delta newweb "$(container_ip6 delta)" 8000
+	job_start bridge owner && host_wait 3000 bound_to "$next" yes || broken "owner of $next"
+	ATTACKS=()
+	attack "the host's frames for an address that was claimed before it had an owner" "bridge wrong_port" \
+		"bridge output daddr @bound4" "claimed $next"
+	each_attack with_jobfence
+	RULES=$(rules)
+	each_attack without_rules
+	host_wait 9000 open_to host "$next" 10999
+	check_flow "the host asks again: host → owner" open:owner:runner host "$next" 10999
 	ATTACKER=alpha
 }
 
