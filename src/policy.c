@@ -159,17 +159,20 @@ static bool is_port_of_guarded(const struct policy *policy, const struct link *l
 	return master && policy_is_guarded(policy->config, model, master->name);
 }
 
-/* Until the engine has told all, a bridge that is not known as its own may be. */
+/* Until the engine has told all, a bridge that is not known as its own may be: what is on none, with
+ * its other end elsewhere, is spared from the start, since it may be how this host is connected. */
 static int add_spared_veths(struct policy *policy)
 {
 	const struct model *model = policy->model;
 	int r = 0;
 
-	for (size_t i = 0; r >= 0 && model->in_sync && i < model->links_n; i++)
-		if (strcmp(model->links[i].kind, "veth") == 0 &&
-		    !is_port_of_guarded(policy, &model->links[i]))
-			r = policy_add_ifname(policy->ruleset, SET_SPARED_VETHS,
-					      model->links[i].name, NULL);
+	for (size_t i = 0; r >= 0 && i < model->links_n; i++) {
+		const struct link *link = &model->links[i];
+		bool known = model->in_sync || (link->master == 0 && link->nsid >= 0);
+
+		if (known && strcmp(link->kind, "veth") == 0 && !is_port_of_guarded(policy, link))
+			r = policy_add_ifname(policy->ruleset, SET_SPARED_VETHS, link->name, NULL);
+	}
 	return r;
 }
 
