@@ -15,6 +15,7 @@ declare -A NOT_ALONE=(
 	['to_host_service job_to_denied']='a resolver or proxy of the host itself, denied: egress.sh'
 	['fence host_job_to_internal']='broadcast and multicast'
 	['from_container host_job_forged']='raw packets'
+	['from_container_icmp host_job_forged']='errors by raw sockets: forged.sh'
 	['to_host_api loopback_forged']='raw packets'
 	['to_own_api loopback_forged']='raw packets'
 	['to_quarantined loopback_forged']='raw packets'
