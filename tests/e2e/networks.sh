@@ -324,7 +324,7 @@ nest() {
 		}
 	END
 	nsenter -t "$pid" -n sysctl -qw net.ipv4.ip_forward=1 2>/dev/null
-	nsenter -t "$NESTED" -n "$HOST_BIN/serve" -b tcp:0.0.0.0:80=nested
+	host_in peers "$NESTED" -n -- "$HOST_BIN/serve" -b tcp:0.0.0.0:80=nested
 }
 
 # nested_dial WHAT WANTED ARGUMENTS…: from the container inside
