@@ -56,6 +56,7 @@ uint32_t nft_key_type(const enum key_type types[static SET_FIELDS_MAX]);
 struct batch {
 	uint8_t *data; /* owned */
 	size_t len, cap;
+	size_t last;        /* where the last message begins */
 	uint32_t first_seq; /* of the batch's begin message */
 	uint32_t seq;       /* next */
 };
@@ -79,3 +80,27 @@ int batch_add_port(struct batch *batch, const struct skeleton *skeleton, const s
  * set go together), or -ENOMEM. */
 ssize_t batch_add_ops(struct batch *batch, const struct skeleton *skeleton, const struct op *ops,
 		      size_t n);
+
+/* The answers to one transaction. */
+struct answers {
+	uint32_t first_seq, end_seq; /* its numbers: from, up to but without */
+	bool acked;
+	int error; /* the first one, negative; 0: none */
+	uint32_t error_seq;
+	uint32_t offset;   /* of the attribute that it means; 0: not told */
+	unsigned int more; /* errors */
+	char text[120];    /* the kernel's own words, safe; mostly empty */
+};
+
+/* nft_answers.c */
+
+void answers_take(struct answers *answers, const struct nlmsghdr *nlh);
+/* All that is there. Returns 0 or -errno. */
+int nft_read_answers(struct nft *nft, struct answers *answers);
+/* Which element of a message an offset means, without the ends of intervals. -EAGAIN: not told;
+ * -ENOENT: none of them. */
+ssize_t refused_element(const struct nlmsghdr *nlh, uint32_t offset);
+/* The same for the name of a rule's expression; NULL: not told. Points into the message. */
+const char *refused_expression(const struct nlmsghdr *nlh, uint32_t offset);
+/* What a kernel that refuses this lacks, with its module or option; NULL: it is something else. */
+const char *missing_feature(const struct op *op, const char *expression, int error);

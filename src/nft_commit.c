@@ -2,7 +2,7 @@
 /*
  * The only writer to the kernel: one list of steps, one sendmsg, one transaction. The kernel
  * processes it before sendmsg returns, so its answers are read without waiting. A transaction that
- * fails changes nothing; the step that was refused is named.
+ * fails changes nothing; the step that was refused is named, down to the element (nft_answers.c).
  */
 #include "nft-internal.h"
 
@@ -17,6 +17,16 @@
 /* What the kernel's send buffer needs beside the payload. */
 #define SEND_BUFFER_SLACK 4096
 
+/* Errors are to say which attribute they mean, without the whole message. Where the kernel cannot,
+ * less is said. */
+static void ask_for_details(const struct nft *nft)
+{
+	int on = 1;
+
+	(void)mnl_socket_setsockopt(nft->socket, NETLINK_EXT_ACK, &on, sizeof(on));
+	(void)mnl_socket_setsockopt(nft->socket, NETLINK_CAP_ACK, &on, sizeof(on));
+}
+
 int nft_open(struct nft **ret_nft, struct diag *diag)
 {
 	_cleanup_(nft_closep) struct nft *nft = calloc(1, sizeof(*nft));
@@ -25,9 +35,13 @@ int nft_open(struct nft **ret_nft, struct diag *diag)
 		return -ENOMEM;
 	nft->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (!nft->socket)
-		return diag_set(diag, -errno, "cannot open a netlink socket to netfilter: %m");
+		return diag_set(diag, -errno, "cannot open a netlink socket to netfilter: %m%s",
+				errno == EPROTONOSUPPORT ? " (this kernel lacks nfnetlink: "
+							   "CONFIG_NETFILTER_NETLINK)"
+							 : "");
 	if (mnl_socket_bind(nft->socket, 0, MNL_SOCKET_AUTOPID) < 0)
 		return diag_set(diag, -errno, "cannot bind a netlink socket to netfilter: %m");
+	ask_for_details(nft);
 	*ret_nft = take_ptr(nft);
 	return 0;
 }
@@ -55,50 +69,6 @@ static int grow_send_buffer(struct nft *nft, size_t len)
 		return -errno;
 	nft->send_buffer = (size_t)size;
 	return 0;
-}
-
-/* The answers to one batch: the first error and its sequence number. */
-struct answers {
-	uint32_t first_seq, last_seq;
-	int error;
-	uint32_t error_seq;
-};
-
-static void read_error(const struct nlmsghdr *nlh, struct answers *answers)
-{
-	const struct nlmsgerr *err = mnl_nlmsg_get_payload(nlh);
-
-	if (nlh->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(nlh) < sizeof(*err))
-		return;
-	/* Errors at commit carry the sequence number of the begin message: they count too. */
-	if (err->error == 0 ||
-	    nlh->nlmsg_seq - answers->first_seq > answers->last_seq - answers->first_seq)
-		return;
-	if (answers->error == 0) {
-		answers->error = err->error;
-		answers->error_seq = nlh->nlmsg_seq;
-	}
-}
-
-static int read_answers(struct nft *nft, struct answers *answers)
-{
-	char buffer[16384];
-
-	for (;;) {
-		ssize_t len = recv(mnl_socket_get_fd(nft->socket), buffer, sizeof(buffer), 0);
-
-		if (len < 0 && errno == EINTR)
-			continue;
-		if (len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return 0;
-		if (len < 0)
-			return -errno;
-		int left = (int)len;
-
-		for (const struct nlmsghdr *nlh = (const void *)buffer; mnl_nlmsg_ok(nlh, left);
-		     nlh = mnl_nlmsg_next(nlh, &left))
-			read_error(nlh, answers);
-	}
 }
 
 static int send_batch(struct nft *nft, const struct batch *batch)
@@ -135,73 +105,159 @@ static int batch_mark(struct batch *batch, uint16_t type)
 	return 0;
 }
 
-/* Puts the messages together; first_op[i] is the first step in message i. */
-static int fill(struct batch *batch, const struct skeleton *skeleton, const struct ops *ops,
-		size_t *first_op, size_t *ret_messages)
+/* One transaction as it is sent, and what came back. */
+struct attempt {
+	struct batch batch;
+	struct answers answers;
+	size_t *first_op; /* owned: by message, the first step in it */
+	size_t messages;
+	bool single; /* a message for each element: a kernel that names no attribute names that */
+};
+
+static void attempt_done(struct attempt *attempt)
 {
-	size_t messages = 0;
+	batch_done(&attempt->batch);
+	free(attempt->first_op);
+}
+
+/* Puts the messages together; the last one asks for an answer. */
+static int fill(struct attempt *a, const struct skeleton *skeleton, const struct ops *ops)
+{
+	struct batch *batch = &a->batch;
 	int r = batch_mark(batch, NFNL_MSG_BATCH_BEGIN);
 
 	for (size_t i = 0; r >= 0 && i < ops->n;) {
 		uint32_t seq = batch->seq;
-		ssize_t taken = batch_add_ops(batch, skeleton, &ops->op[i], ops->n - i);
+		size_t n = a->single ? 1 : ops->n - i;
+		ssize_t taken = batch_add_ops(batch, skeleton, &ops->op[i], n);
 
 		if (taken < 0)
 			return (int)taken;
 		for (; seq != batch->seq; seq++)
-			first_op[messages++] = i;
+			a->first_op[a->messages++] = i;
 		i += (size_t)taken;
 	}
-	*ret_messages = messages;
-	return r < 0 ? r : batch_mark(batch, NFNL_MSG_BATCH_END);
+	if (r < 0)
+		return r;
+	((struct nlmsghdr *)(batch->data + batch->last))->nlmsg_flags |= NLM_F_ACK;
+	return batch_mark(batch, NFNL_MSG_BATCH_END);
 }
 
-static int refused(const struct answers *answers, const struct ops *ops, const size_t *first_op,
-		   size_t messages, struct diag *diag)
+static const struct nlmsghdr *message_of(const struct batch *batch, uint32_t seq)
 {
-	uint32_t message = answers->error_seq - answers->first_seq;
-	const char *cause = strerror(-answers->error);
-	char step[256];
+	int left = (int)batch->len;
 
-	if (message == 0 || message > messages)
-		return diag_set(diag, answers->error,
-				"the kernel refused the transaction as a whole: %s", cause);
-	op_text(&ops->op[first_op[message - 1]], step, sizeof(step));
-	return diag_set(diag, answers->error, "the kernel refused a step (%s): %s", step, cause);
+	for (const struct nlmsghdr *nlh = (const void *)batch->data; mnl_nlmsg_ok(nlh, left);
+	     nlh = mnl_nlmsg_next(nlh, &left))
+		if (nlh->nlmsg_seq == seq)
+			return nlh;
+	return NULL;
+}
+
+/* What the first error means. */
+struct refusal {
+	const struct op *op;    /* NULL: the transaction as a whole */
+	bool exact;             /* that step, not one of those in its message */
+	bool untold;            /* which one */
+	const char *expression; /* of a rule; NULL: not told */
+};
+
+static struct refusal find_refusal(const struct attempt *a, const struct ops *ops)
+{
+	uint32_t message = a->answers.error_seq - a->answers.first_seq;
+	const struct nlmsghdr *nlh = message_of(&a->batch, a->answers.error_seq);
+	struct refusal refusal = { .exact = true };
+	ssize_t elem = 0;
+
+	if (message == 0 || message > a->messages || !nlh)
+		return (struct refusal){ 0 };
+	refusal.op = &ops->op[a->first_op[message - 1]];
+	if (refusal.op->kind == OP_ADD_RULE)
+		refusal.expression = refused_expression(nlh, a->answers.offset);
+	if ((refusal.op->kind == OP_ADD_ELEM || refusal.op->kind == OP_DEL_ELEM) &&
+	    !set_spec(refusal.op->set)->chains) {
+		elem = refused_element(nlh, a->answers.offset);
+		refusal.exact = elem >= 0;
+		refusal.untold = elem == -EAGAIN;
+		refusal.op += refusal.exact ? elem : 0;
+	}
+	return refusal;
+}
+
+static int say_refusal(const struct attempt *a, const struct refusal *refusal, struct diag *diag)
+{
+	int error = a->answers.error;
+	const char *feature = missing_feature(refusal->op, refusal->expression, error);
+	char step[600] = "carry out the transaction as a whole", more[64] = "";
+
+	if (refusal->op)
+		op_text(refusal->op, step, sizeof(step));
+	if (a->answers.more)
+		snprintf(more, sizeof(more), " (and %u more)", a->answers.more);
+	if (feature)
+		return diag_set(diag, -EPROTONOSUPPORT,
+				"this kernel lacks %s: it refused to %s: %s; load the module "
+				"(modprobe) or boot a kernel that has it",
+				feature, step, strerror(-error));
+	return diag_set(diag, error, "the kernel refused to %s%s%s%s: %s%s%s%s",
+			refusal->exact || !refusal->op ? "" : "take several elements: ", step,
+			refusal->expression ? ", expression " : "", refusal->expression ?: "",
+			strerror(-error), a->answers.text[0] ? ": " : "", a->answers.text, more);
+}
+
+static int attempt(struct nft *nft, const struct skeleton *skeleton, const struct ops *ops,
+		   struct attempt *a, struct diag *diag)
+{
+	int r;
+
+	a->batch.first_seq = a->batch.seq = nft->seq;
+	a->first_op = reallocarray(NULL, ops->n * OP_MESSAGES_MAX, sizeof(*a->first_op));
+	r = a->first_op ? fill(a, skeleton, ops) : -ENOMEM;
+	if (r < 0)
+		return diag_set(diag, r, "no memory for a transaction of %zu steps", ops->n);
+	nft->seq = a->batch.seq;
+	a->answers = (struct answers){ .first_seq = a->batch.first_seq, .end_seq = a->batch.seq };
+	r = send_batch(nft, &a->batch);
+	if (r < 0)
+		return diag_set(diag, r, "cannot send a transaction of %zu bytes: %s", a->batch.len,
+				strerror(-r));
+	r = nft_read_answers(nft, &a->answers);
+	if (r < 0)
+		return diag_set(diag, r, "cannot read the kernel's answer: %s", strerror(-r));
+	if (a->answers.error == 0 && !a->answers.acked)
+		return diag_set(diag, -EIO, "the kernel did not answer a transaction of %zu bytes",
+				a->batch.len);
+	return 0;
 }
 
 /* One transaction; adds to @stats. */
 static int commit(struct nft *nft, const struct skeleton *skeleton, const struct ops *ops,
 		  struct commit_stats *stats, struct diag *diag)
 {
-	_cleanup_(batch_done) struct batch batch = { .first_seq = nft->seq, .seq = nft->seq };
-	_cleanup_free_ size_t *first_op = NULL;
-	size_t messages = 0;
+	_cleanup_(attempt_done) struct attempt first = { 0 }, second = { .single = true };
+	struct attempt *a = &first;
+	struct refusal refusal;
 	int r;
 
 	if (ops->n == 0)
 		return 0;
-	first_op = reallocarray(NULL, ops->n * OP_MESSAGES_MAX, sizeof(*first_op));
-	if (!first_op)
-		return -ENOMEM;
-	r = fill(&batch, skeleton, ops, first_op, &messages);
+	r = attempt(nft, skeleton, ops, a, diag);
 	if (r < 0)
-		return diag_set(diag, r, "no memory for a transaction of %zu steps", ops->n);
-	nft->seq = batch.seq;
-
-	struct answers answers = { .first_seq = batch.first_seq, .last_seq = batch.seq };
-
-	r = send_batch(nft, &batch);
-	if (r < 0)
-		return diag_set(diag, r, "cannot send a transaction of %zu bytes: %s", batch.len,
-				strerror(-r));
-	r = read_answers(nft, &answers);
-	if (r < 0)
-		return diag_set(diag, r, "cannot read the kernel's answer: %s", strerror(-r));
-	if (answers.error < 0)
-		return refused(&answers, ops, first_op, messages, diag);
-	stats->messages += messages;
-	stats->bytes += batch.len;
+		return r;
+	refusal = find_refusal(a, ops);
+	if (a->answers.error < 0 && refusal.untold) {
+		a = &second;
+		r = attempt(nft, skeleton, ops, a, diag);
+		if (r < 0)
+			return r;
+		refusal = find_refusal(a, ops);
+	}
+	if (a->answers.error < 0) {
+		stats->refused = refusal.exact ? refusal.op : NULL;
+		return say_refusal(a, &refusal, diag);
+	}
+	stats->messages += a->messages;
+	stats->bytes += a->batch.len;
 	return 0;
 }
 
@@ -235,11 +291,11 @@ static int probe(struct nft *nft, const struct op *steps, size_t n)
 		return r;
 	nft->seq = batch.seq;
 
-	struct answers answers = { .first_seq = batch.first_seq, .last_seq = batch.seq };
+	struct answers answers = { .first_seq = batch.first_seq, .end_seq = batch.seq };
 
 	r = send_batch(nft, &batch);
 	if (r >= 0)
-		r = read_answers(nft, &answers);
+		r = nft_read_answers(nft, &answers);
 	if (r < 0)
 		return r;
 	if (answers.error == 0)

@@ -43,5 +43,6 @@ struct nlmsghdr *batch_begin(struct batch *batch, enum family family, uint16_t t
 
 void batch_end(struct batch *batch, const struct nlmsghdr *nlh)
 {
+	batch->last = batch->len;
 	batch->len += NLMSG_ALIGN(nlh->nlmsg_len);
 }

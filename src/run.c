@@ -430,8 +430,8 @@ int command_run(const struct options *options)
 	r = step(&d);
 	if (r == -EPERM)
 		log_err("may not write the ruleset: run as root (CAP_NET_ADMIN)");
-	if (r < 0)
-		return EXIT_FAILURE;
+	if (r < 0) /* no restart brings a module that the kernel lacks */
+		return r == -EPROTONOSUPPORT ? EXIT_CONFIG : EXIT_FAILURE;
 	log_notice("the fence stands; waiting for the engine at %s", d.config.docker);
 	notify_ready(&d);
 	learn_features(&d);

@@ -130,12 +130,15 @@ void op_text(const struct op *op, char *buffer, size_t size);
 struct commit_stats {
 	size_t messages;
 	size_t bytes;
+	const struct op *refused; /* the step, if exactly one is meant; borrowed from the ops */
 };
 
 /*
  * Sends all steps as one transaction, all of it or nothing; with OP_COMMIT between them as several,
  * and what comes before one that fails stays. No steps: nothing is sent.
- * Returns 0 or -errno; @diag then names the first step that the kernel refused.
+ * Returns 0 or -errno; @diag then names the first step that the kernel refused, the very element or
+ * the rule and its expression. -EPROTONOSUPPORT: this kernel lacks something that every ruleset
+ * needs, @diag names the module.
  */
 int nft_commit(struct nft *nft, const struct skeleton *skeleton, const struct ops *ops,
 	       struct commit_stats *ret_stats, struct diag *diag);
