@@ -124,6 +124,8 @@ int asks_add(struct asks *asks, enum ask_kind kind, const char *id, bool bulk);
 void asks_forget(struct asks *asks, const char *container_id);
 /* Sends what may be sent now. Returns 0 or -errno. */
 int asks_pump(struct asks *asks);
+/* A question about one container or network is queued or in flight. */
+bool asks_busy(const struct asks *asks);
 
 /* --- picture: pure --------------------------------------------------------------------------- */
 
@@ -192,6 +194,24 @@ struct refresh {
 	size_t tombstones_n;
 };
 
+#define LOOK_TOLD_MAX 64
+#define LOOK_FOUND_MAX 16
+
+struct look_found {
+	const char *kind; /* "container", "network" */
+	char id[CONTAINER_ID_LEN + 1];
+};
+
+/* The periodic look, from its lists until what is on its way has come. */
+struct look {
+	bool on;
+	char told[LOOK_TOLD_MAX][CONTAINER_ID_LEN + 1]; /* by events since it began */
+	size_t told_n;
+	struct look_found found[LOOK_FOUND_MAX];
+	size_t found_n, more; /* more: beyond LOOK_FOUND_MAX */
+	uint64_t settle_us;   /* 0: the default */
+};
+
 struct engine {
 	sd_event *event;
 	char *socket_path;
@@ -212,6 +232,7 @@ struct engine {
 	struct lines lines;
 	struct asks asks;
 	struct refresh refresh;
+	struct look look;
 
 	bool view_changed;
 	bool loss_told;
@@ -226,6 +247,7 @@ struct engine {
 	sd_event_source *ping;
 	sd_event_source *deadline; /* of the stream's head, then of the inspections */
 	sd_event_source *later;    /* a refresh after something was missed */
+	sd_event_source *settled;  /* the periodic look may be told */
 };
 
 /* engine.c */
@@ -233,6 +255,7 @@ void engine_lost(struct engine *engine, const char *fmt, ...) _printf_(2, 3);
 void engine_touched(struct engine *engine);       /* the view changed */
 void engine_wants_work(struct engine *engine);    /* asks were added */
 void engine_refresh_later(struct engine *engine); /* something was missed */
+void engine_relist(struct engine *engine);        /* the engine itself says so */
 void engine_connected(struct engine *engine);     /* the version is known */
 void engine_open_stream(struct engine *engine);
 void engine_list_came(struct engine *engine);
@@ -241,3 +264,11 @@ uint64_t engine_now_us(void);
 /* engine_facts.c: the callbacks of asks and of the stream */
 void engine_answered(const struct ask *ask, const struct http_answer *answer, void *data);
 int engine_stream_bytes(const char *bytes, size_t len, void *data);
+
+/* engine_look.c: what no event had told */
+void look_begin(struct engine *engine);
+void look_told(struct engine *engine, const char *id); /* an event names it */
+/* To be called before the picture takes what came. */
+void look_at_list(struct engine *engine);
+void look_at_container(struct engine *engine, const struct container *container);
+int look_end(sd_event_source *source, uint64_t now, void *data);

@@ -164,6 +164,7 @@ void engine_lost(struct engine *engine, const char *fmt, ...)
 	disarm(engine->ping);
 	disarm(engine->deadline);
 	disarm(engine->later);
+	engine->look.on = false;
 	if (engine->state == ENGINE_IN_SYNC &&
 	    engine_now_us() - engine->in_sync_since_us > STABLE_US)
 		engine->retry_ms = RETRY_MIN_MS;
@@ -320,8 +321,15 @@ static void refresh_start(struct engine *engine)
 	engine_wants_work(engine);
 }
 
+void engine_relist(struct engine *engine)
+{
+	refresh_start(engine);
+}
+
 void engine_refresh(struct engine *engine)
 {
+	disarm(engine->settled);
+	look_begin(engine);
 	refresh_start(engine);
 }
 
@@ -357,6 +365,7 @@ void engine_list_came(struct engine *engine)
 	if (!refresh->list.containers_seq || !refresh->list.networks_seq)
 		return;
 	drop_destroyed(refresh);
+	look_at_list(engine);
 	r = picture_take_list(&engine->picture, &refresh->list);
 	picture_list_done(&refresh->list);
 	if (r) {
@@ -380,6 +389,8 @@ static void refresh_finish(struct engine *engine)
 	if (refresh->again)
 		engine_refresh_later(engine);
 	refresh->again = false;
+	if (engine->look.on)
+		arm(engine->settled, engine->look.settle_us);
 	if (engine->state == ENGINE_IN_SYNC)
 		return;
 	log_notice("engine %s in sync: Docker %s, API %s, %zu containers, %zu networks",
@@ -501,6 +512,8 @@ static int add_sources(struct engine *engine)
 		r = add_timer(engine, "engine-deadline", on_deadline, &engine->deadline);
 	if (r >= 0)
 		r = add_timer(engine, "engine-later", on_later, &engine->later);
+	if (r >= 0)
+		r = add_timer(engine, "engine-settled", look_end, &engine->settled);
 	return r;
 }
 
@@ -549,6 +562,7 @@ struct engine *engine_free(struct engine *engine)
 	sd_event_source_disable_unref(engine->ping);
 	sd_event_source_disable_unref(engine->deadline);
 	sd_event_source_disable_unref(engine->later);
+	sd_event_source_disable_unref(engine->settled);
 	sd_event_unref(engine->event);
 	free(engine->socket_path);
 	free(engine);

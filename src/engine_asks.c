@@ -273,3 +273,14 @@ int asks_pump(struct asks *asks)
 	asks->queue_n = kept;
 	return r;
 }
+
+bool asks_busy(const struct asks *asks)
+{
+	for (size_t i = 0; i < asks->queue_n; i++)
+		if (asks->queue[i].id[0])
+			return true;
+	for (const struct flight *flight = asks->flights; flight; flight = flight->next)
+		if (flight->ask.id[0])
+			return true;
+	return false;
+}

@@ -87,6 +87,8 @@ static void connected(struct engine *engine, const struct engine_event *event)
 
 static void take_event(struct engine *engine, const struct engine_event *event)
 {
+	look_told(engine, event->container_id);
+	look_told(engine, event->network_id);
 	switch (event->kind) {
 	case ENGINE_EVENT_OTHER:
 		return;
@@ -109,7 +111,7 @@ static void take_event(struct engine *engine, const struct engine_event *event)
 		return;
 	case ENGINE_EVENT_DAEMON:
 		ask(engine, ASK_INFO, "");
-		engine_refresh(engine);
+		engine_relist(engine);
 		return;
 	}
 }
@@ -269,6 +271,7 @@ static int take_inspected(struct engine *engine, const struct ask *ask,
 		container_done(&container);
 		return diag_set(diag, -EINVAL, "the answer is of another container");
 	}
+	look_at_container(engine, &container);
 	return picture_take_inspected(&engine->picture, &container, ask->seq);
 }
 

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/random.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <time.h>
@@ -24,7 +25,9 @@
 
 #define RETRY_FIRST_USEC (100 * 1000ULL)
 #define RETRY_LAST_USEC (10 * 1000 * 1000ULL)
-#define PERIOD_USEC (60 * 1000 * 1000ULL)
+/* Hosts of a fleet that boot together do not look together: 45 to 75 s each time. */
+#define PERIOD_MIN_USEC (45 * 1000 * 1000ULL)
+#define PERIOD_SPREAD_USEC (30 * 1000 * 1000ULL)
 #define AUDIT_PERIODS 60 /* an hour */
 /* The periodic look is allowed to wait for another wake-up. */
 #define PERIOD_ACCURACY_USEC (5 * 1000 * 1000ULL)
@@ -125,7 +128,7 @@ static int step(struct daemon *d)
 	}
 	d->retry_usec = 0;
 	say_result(d, &result);
-	d->healing = d->periodic = false;
+	d->healing = false;
 	report_changes(d->report, &model, reconcile_verdicts(d->reconcile));
 	return 0;
 }
@@ -173,21 +176,30 @@ static void say_audit(const struct daemon *d)
 			 rule_groups_text(d->config.audit, groups, sizeof(groups)));
 }
 
+static uint64_t period_usec(void)
+{
+	uint32_t random = 0;
+
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+		random = (uint32_t)getpid() * 2654435761U;
+	return PERIOD_MIN_USEC + random % PERIOD_SPREAD_USEC;
+}
+
+/* The net below the events. Whatever is readable was read before this runs, so what it finds is no
+ * event that waits; what the engine's fresh list brings comes later, and engine.h tells of it. */
 static int on_period(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct daemon *d = data;
-	struct engine_view view;
 
 	if (++d->periods % AUDIT_PERIODS == 0)
 		say_audit(d);
-	host_get_engine(d->host, &view);
-	if (view.state == ENGINE_IN_SYNC) {
-		d->periodic = true;
-		reconcile_forget(d->reconcile);
-		host_refresh(d->host);
-		request(d);
-	}
-	(void)sd_event_source_set_time_relative(source, PERIOD_USEC);
+	reconcile_forget(d->reconcile);
+	host_refresh(d->host);
+	d->periodic = !d->retry_usec; /* else it is what failed before */
+	if (step(d) < 0)
+		retry_later(d);
+	d->periodic = false;
+	(void)sd_event_source_set_time_relative(source, period_usec());
 	(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 	return 0;
 }
@@ -349,7 +361,9 @@ static int add_sources(struct daemon *d)
 		r = sd_event_source_set_enabled(d->retry_source, SD_EVENT_OFF);
 	if (r >= 0)
 		r = sd_event_add_time_relative(d->event, &d->period_source, CLOCK_MONOTONIC,
-					       PERIOD_USEC, PERIOD_ACCURACY_USEC, on_period, d);
+					       period_usec(), PERIOD_ACCURACY_USEC, on_period, d);
+	if (r >= 0) /* behind all that events asked for */
+		r = sd_event_source_set_priority(d->period_source, SD_EVENT_PRIORITY_IDLE + 1);
 	return r < 0 ? r : add_signals(d);
 }
 

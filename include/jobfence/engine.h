@@ -51,5 +51,8 @@ DEFINE_CLEANUP(struct engine *, engine_free)
 /* The current picture, borrowed until the loop runs again. */
 void engine_get_view(const struct engine *engine, struct engine_view *ret_view);
 
-/* Asks for a fresh list and inspections (the periodic reconcile). Keeps the stream. */
+/*
+ * Asks for a fresh list and inspections (the periodic look). Keeps the stream. What it finds that no
+ * event told is logged, when events that are only late had time to come.
+ */
 void engine_refresh(struct engine *engine);
