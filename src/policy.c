@@ -298,6 +298,9 @@ static void keep_unknown(struct policy *policy)
 		policy->ruleset->keep[sets[i]] = true;
 	policy->ruleset->keep[SET_FENCED_CGROUPS] =
 		policy->config->on_violation == ON_VIOLATION_FENCE;
+	/* Among them what a job was given with --dns, where that counts. */
+	policy->ruleset->keep[SET_SERVICES4] = policy->ruleset->keep[SET_SERVICES6] =
+		policy->config->resolvers.source == CONFIG_SOURCE_AUTO;
 }
 
 static void policy_done(struct policy *policy)

@@ -120,6 +120,9 @@ flows "alpha's own file opens nothing" "$CLOSED"
 job_start bridge gamma part --dns "$LAN4" --dns "$LAN6" || broken "gamma"
 host_wait 2000 open_to alpha --udp "$LAN6" 53
 flows "--dns of another job opens it" open:dns
+jobfence_stop
+flows "also while jobfence is stopped" open:dns
+jobfence_up DSTACK_SERVER_JOB_NETWORK_MODE=2 || broken "jobfence"
 container_rm gamma
 sleep 0.5
 flows "until that is gone" "$CLOSED"

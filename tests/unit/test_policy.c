@@ -421,7 +421,7 @@ static void out_of_sync_nothing_is_taken_out(void **state)
 	build(f);
 	for (size_t i = 0; i < SET_MAX; i++)
 		kept += f->ruleset->keep[i];
-	assert_int_equal(kept, 33);
+	assert_int_equal(kept, 35);
 	/* configuration is never kept */
 	assert_false(f->ruleset->keep[SET_HOST_APIS]);
 	assert_false(f->ruleset->keep[SET_FENCED_CGROUPS]);
@@ -429,6 +429,13 @@ static void out_of_sync_nothing_is_taken_out(void **state)
 	f->config.on_violation = ON_VIOLATION_FENCE;
 	build(f);
 	assert_true(f->ruleset->keep[SET_FENCED_CGROUPS]);
+	/* a job's own resolvers come from the engine, those of a list do not */
+	assert_true(f->ruleset->keep[SET_SERVICES4]);
+	assert_true(f->ruleset->keep[SET_SERVICES6]);
+	f->config.resolvers.source = CONFIG_SOURCE_LIST;
+	build(f);
+	assert_false(f->ruleset->keep[SET_SERVICES4]);
+	assert_false(f->ruleset->keep[SET_SERVICES6]);
 }
 
 static void names_cannot_break_a_comment(void **state)
