@@ -15,6 +15,7 @@ struct nft {
 	struct mnl_socket *socket;
 	uint32_t seq;
 	size_t send_buffer; /* what SO_SNDBUF was last raised to */
+	bool torn;          /* take what changes while it is read */
 };
 
 DEFINE_CLEANUP(struct nftnl_rule *, nftnl_rule_free)
@@ -27,6 +28,10 @@ DEFINE_CLEANUP(struct nftnl_set_elem *, nftnl_set_elem_free)
 /* NFPROTO_INET, NFPROTO_BRIDGE or NFPROTO_NETDEV. */
 uint32_t family_number(enum family family);
 const char *family_name(enum family family);
+
+/* nft_request.c: sends one request and runs @fn on every message of its answer. Returns 0 (also where
+ * what is asked for is not there) or -errno; -EINTR: what was asked for changed meanwhile. */
+int nft_request(struct nft *nft, struct nlmsghdr *nlh, mnl_cb_t fn, void *data);
 
 /* The rule as libnftnl has it, with its comment. @next as in struct op. Returns 0 or -ENOMEM. */
 int nft_rule_build(const struct chain *chain, const struct rule *rule,

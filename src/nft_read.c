@@ -6,24 +6,18 @@
  */
 #include "nft-internal.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/flowtable.h>
-#include <libnftnl/gen.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #define READ_TRIES 10
-#define READ_TIMEOUT_MS 5000
 #define INTERVAL_END 1 /* as the data of an element that is being read */
 
-DEFINE_CLEANUP(struct nftnl_gen *, nftnl_gen_free)
 DEFINE_CLEANUP(struct nftnl_flowtable *, nftnl_flowtable_free)
 
 /* What the dump callbacks fill. */
@@ -34,72 +28,27 @@ struct reader {
 	enum set_id set;    /* of an element dump */
 };
 
-static int64_t now_ms(void)
+/* --- what libnftnl does not understand ---
+ *
+ * A newer nft can have put it there. It is a difference like any other, never nothing. */
+
+/* Number 1 is the name of the table in every message but that of a table. */
+static const char *raw_name(const struct nlmsghdr *nlh, uint16_t type)
 {
-	struct timespec ts;
+	const struct nlattr *attr;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static ssize_t receive(struct nft *nft, char *buffer, size_t size, int64_t deadline)
-{
-	struct pollfd pollfd = { .fd = mnl_socket_get_fd(nft->socket), .events = POLLIN };
-
-	for (;;) {
-		ssize_t len = recv(pollfd.fd, buffer, size, MSG_TRUNC);
-
-		if (len >= 0)
-			return (size_t)len > size ? -EMSGSIZE : len;
-		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		int64_t left = deadline - now_ms();
-
-		if (left <= 0)
-			return -ETIMEDOUT;
-		(void)poll(&pollfd, 1, (int)left);
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) == type &&
+		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+			return mnl_attr_get_str(attr);
 	}
+	return "";
 }
 
-/* What is left of an answer that was given up: the next request must not take it for its own. The
- * kernel goes on with a dump with every read, so this ends with the dump. */
-static void drain(struct nft *nft, char *buffer, size_t size)
+static bool is_ours(const struct nlmsghdr *nlh)
 {
-	ssize_t len;
-
-	do
-		len = recv(mnl_socket_get_fd(nft->socket), buffer, size, 0);
-	while (len >= 0 || errno == EINTR || errno == ENOBUFS);
-}
-
-static int give_up(struct nft *nft, char *buffer, size_t size, int error)
-{
-	drain(nft, buffer, size);
-	return error;
-}
-
-/* Sends one request and runs @fn on every message of the answer. */
-static int request(struct nft *nft, struct nlmsghdr *nlh, mnl_cb_t fn, void *data)
-{
-	_cleanup_free_ char *buffer = malloc(65536);
-	int64_t deadline = now_ms() + READ_TIMEOUT_MS;
-	uint32_t portid = mnl_socket_get_portid(nft->socket);
-	int r;
-
-	if (!buffer)
-		return -ENOMEM;
-	if (mnl_socket_sendto(nft->socket, nlh, nlh->nlmsg_len) < 0)
-		return -errno;
-	do {
-		ssize_t len = receive(nft, buffer, 65536, deadline);
-
-		if (len < 0)
-			return give_up(nft, buffer, 65536, (int)len);
-		r = mnl_cb_run(buffer, (size_t)len, nlh->nlmsg_seq, portid, fn, data);
-		if (r < 0)
-			return give_up(nft, buffer, 65536, errno == ENOENT ? 0 : -errno);
-	} while (r > 0);
-	return 0;
+	return strcmp(raw_name(nlh, NFTA_RULE_TABLE), TABLE_NAME) == 0;
 }
 
 /* ENOMEM inside a callback ends the dump. */
@@ -107,27 +56,6 @@ static int callback_failed(void)
 {
 	errno = ENOMEM;
 	return MNL_CB_ERROR;
-}
-
-static int on_generation(const struct nlmsghdr *nlh, void *data)
-{
-	_cleanup_(nftnl_gen_freep) struct nftnl_gen *gen = nftnl_gen_alloc();
-	uint32_t *generation = data;
-
-	if (!gen)
-		return callback_failed();
-	if (nftnl_gen_nlmsg_parse(nlh, gen) == 0)
-		*generation = nftnl_gen_get_u32(gen, NFTNL_GEN_ID);
-	return MNL_CB_OK;
-}
-
-static int read_generation(struct nft *nft, uint32_t *ret_generation)
-{
-	char buffer[256] = { 0 };
-	struct nlmsghdr *nlh =
-		nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETGEN, AF_UNSPEC, NLM_F_ACK, nft->seq++);
-
-	return request(nft, nlh, on_generation, ret_generation);
 }
 
 static int on_table(const struct nlmsghdr *nlh, void *data)
@@ -204,22 +132,26 @@ static int on_rule(const struct nlmsghdr *nlh, void *data)
 	struct reader *reader = data;
 	_cleanup_(nftnl_rule_freep) struct nftnl_rule *rule = nftnl_rule_alloc();
 	struct live_chain *chain;
+	bool understood;
 	char **grown;
 
 	if (!rule)
 		return callback_failed();
-	if (nftnl_rule_nlmsg_parse(nlh, rule) < 0 ||
-	    strcmp(nftnl_rule_get_str(rule, NFTNL_RULE_TABLE), TABLE_NAME) != 0)
+	if (!is_ours(nlh))
 		return MNL_CB_OK;
-	chain = find_chain(reader->live, reader->family,
-			   nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN));
+	chain = find_chain(reader->live, reader->family, raw_name(nlh, NFTA_RULE_CHAIN));
 	if (!chain)
 		return MNL_CB_OK; /* a chain made after the chain dump: the generation tells */
 	grown = reallocarray(chain->rules, chain->rules_n + 1, sizeof(*grown));
 	if (!grown)
 		return callback_failed();
 	chain->rules = grown;
-	if (nft_rule_text(rule, &grown[chain->rules_n]) < 0)
+	errno = 0;
+	understood = nftnl_rule_nlmsg_parse(nlh, rule) >= 0;
+	if (!understood && errno == ENOMEM)
+		return callback_failed();
+	grown[chain->rules_n] = understood ? NULL : strdup("not understood");
+	if (understood ? nft_rule_text(rule, &grown[chain->rules_n]) < 0 : !grown[chain->rules_n])
 		return callback_failed();
 	chain->rules_n++;
 	return MNL_CB_OK;
@@ -254,16 +186,19 @@ static int on_set(const struct nlmsghdr *nlh, void *data)
 {
 	struct reader *reader = data;
 	_cleanup_(nftnl_set_freep) struct nftnl_set *set = nftnl_set_alloc();
-	bool counter = false;
-	const char *name;
+	const char *name = raw_name(nlh, NFTA_SET_NAME);
+	bool counter = false, understood;
 
 	if (!set)
 		return callback_failed();
-	if (nftnl_set_nlmsg_parse(nlh, set) < 0 ||
-	    strcmp(nftnl_set_get_str(set, NFTNL_SET_TABLE), TABLE_NAME) != 0)
+	if (!is_ours(nlh))
 		return MNL_CB_OK;
-	name = nftnl_set_get_str(set, NFTNL_SET_NAME);
-	nftnl_set_expr_foreach(set, has_counter, &counter);
+	errno = 0;
+	understood = nftnl_set_nlmsg_parse(nlh, set) >= 0;
+	if (!understood && errno == ENOMEM)
+		return callback_failed();
+	if (understood)
+		nftnl_set_expr_foreach(set, has_counter, &counter);
 	for (size_t i = 0; i < SET_MAX; i++) {
 		const struct set_spec *spec = set_spec((enum set_id)i);
 
@@ -271,11 +206,11 @@ static int on_set(const struct nlmsghdr *nlh, void *data)
 			continue;
 		reader->live->set_present[i] = true;
 		reader->live->set_differs[i] =
-			counter != spec->counter || !set_as_specified(set, spec);
+			!understood || counter != spec->counter || !set_as_specified(set, spec);
 		return MNL_CB_OK;
 	}
 	/* Anonymous sets go with their rule. */
-	if (nftnl_set_get_u32(set, NFTNL_SET_FLAGS) & NFT_SET_ANONYMOUS)
+	if (understood && nftnl_set_get_u32(set, NFTNL_SET_FLAGS) & NFT_SET_ANONYMOUS)
 		return MNL_CB_OK;
 	return live_add_extra(reader->live, LIVE_SET, reader->family, name) < 0 ? callback_failed()
 										: MNL_CB_OK;
@@ -393,8 +328,15 @@ static int on_elems(const struct nlmsghdr *nlh, void *data)
 
 	if (!set)
 		return callback_failed();
-	if (nftnl_set_elems_nlmsg_parse(nlh, set) < 0)
+	errno = 0;
+	if (nftnl_set_elems_nlmsg_parse(nlh, set) < 0) {
+		struct reader *reader = data;
+
+		if (errno == ENOMEM)
+			return callback_failed();
+		reader->live->set_differs[reader->set] = true;
 		return MNL_CB_OK;
+	}
 	iter = nftnl_set_elems_iter_create(set);
 	if (!iter)
 		return callback_failed();
@@ -458,7 +400,7 @@ static int dump(struct nft *nft, struct reader *reader, uint16_t type, mnl_cb_t 
 		buffer, type, (uint16_t)family_number(reader->family), NLM_F_DUMP, nft->seq++);
 
 	/* Without a table every chain of the family comes; the callbacks look at the name. */
-	return request(nft, nlh, fn, reader);
+	return nft_request(nft, nlh, fn, reader);
 }
 
 static int dump_elems(struct nft *nft, struct reader *reader)
@@ -473,7 +415,7 @@ static int dump_elems(struct nft *nft, struct reader *reader)
 	    nftnl_set_set_str(set, NFTNL_SET_NAME, set_spec(reader->set)->name) < 0)
 		return -ENOMEM;
 	nftnl_set_elems_nlmsg_build_payload(nlh, set);
-	int r = request(nft, nlh, on_elems, reader);
+	int r = nft_request(nft, nlh, on_elems, reader);
 	const struct set_spec *spec = set_spec(reader->set);
 
 	if (r >= 0 && spec->interval && spec->key[1] == KEY_NONE)
@@ -535,7 +477,7 @@ static int read_once(struct nft *nft, const struct skeleton *skeleton, struct li
 		return -ENOMEM;
 	live->counters_n = skeleton->counters_n;
 	reader.live = live;
-	r = read_generation(nft, &before);
+	r = nft_generation(nft, &before, diag);
 	for (size_t family = 0; r >= 0 && family < FAMILY_MAX; family++) {
 		reader.family = (enum family)family;
 		if (skeleton_has_family(skeleton, reader.family))
@@ -544,10 +486,11 @@ static int read_once(struct nft *nft, const struct skeleton *skeleton, struct li
 	if (r >= 0)
 		r = nft_read_ports(live, skeleton);
 	if (r >= 0)
-		r = read_generation(nft, &after);
+		r = nft_generation(nft, &after, diag);
 	if (r < 0)
 		return r;
-	if (before != after)
+	live->torn = before != after;
+	if (live->torn && !nft->torn)
 		return -EINTR;
 	live->generation = after;
 	ruleset_seal(live->elements);
@@ -555,15 +498,33 @@ static int read_once(struct nft *nft, const struct skeleton *skeleton, struct li
 	return 0;
 }
 
+int nft_read_torn(struct nft *nft, const struct skeleton *skeleton, struct live **ret_live,
+		  struct diag *diag)
+{
+	int r = -EINTR;
+
+	for (int i = 0; i < READ_TRIES && r == -EINTR; i++)
+		r = read_once(nft, skeleton, ret_live, diag);
+	if (r != -EINTR)
+		return r;
+	nft->torn = true;
+	r = read_once(nft, skeleton, ret_live, diag);
+	nft->torn = false;
+	return r;
+}
+
 int nft_read(struct nft *nft, const struct skeleton *skeleton, struct live **ret_live,
 	     struct diag *diag)
 {
-	for (int i = 0; i < READ_TRIES; i++) {
-		int r = read_once(nft, skeleton, ret_live, diag);
+	_cleanup_(live_freep) struct live *live = NULL;
+	int r = nft_read_torn(nft, skeleton, &live, diag);
 
-		if (r != -EINTR)
-			return r;
-	}
-	return diag_set(diag, -EAGAIN, "the ruleset kept changing while it was read (%d tries)",
-			READ_TRIES);
+	if (r < 0)
+		return r;
+	if (live->torn)
+		return diag_set(diag, -EAGAIN,
+				"the ruleset kept changing while it was read (%d tries)",
+				READ_TRIES + 1);
+	*ret_live = take_ptr(live);
+	return 0;
 }

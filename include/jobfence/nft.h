@@ -63,6 +63,7 @@ struct live {
 	struct live_object *extra; /* owned: objects of ours that the fixed list does not have */
 	size_t extra_n;
 	uint32_t generation;
+	bool torn; /* the ruleset changed while it was read: parts may be missing */
 };
 
 int live_new(struct live **ret_live);
@@ -75,6 +76,18 @@ DEFINE_CLEANUP(struct live *, live_free)
  */
 int nft_read(struct nft *nft, const struct skeleton *skeleton, struct live **ret_live,
 	     struct diag *diag);
+
+/*
+ * The same, but what keeps changing is taken as it came, and marked: whoever changes something on
+ * the host all the time must not keep us from mending. Every difference to what is wanted may be
+ * committed all the same; afterwards nothing is known.
+ */
+int nft_read_torn(struct nft *nft, const struct skeleton *skeleton, struct live **ret_live,
+		  struct diag *diag);
+
+/* A round trip to nf_tables: how many transactions there were. Returns 0 or -errno;
+ * -EPROTONOSUPPORT: this kernel has none. */
+int nft_generation(struct nft *nft, uint32_t *ret_generation, struct diag *diag);
 
 /*
  * A rule in the form in which two rules are compared: libnftnl's text of every expression. Made at
