@@ -18,10 +18,14 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <systemd/sd-journal.h>
+#include <time.h>
 
 #include "jobfence/text.h"
 
 #define LINE_MAX_BYTES 1024
+#define SAME_AGAIN_USEC (600 * 1000000ULL)
+#define MINUTE_USEC (60 * 1000000ULL)
+#define LINES_IN_MINUTE 10
 
 static int log_max_level = LOG_INFO;
 static bool log_to_journal;
@@ -91,4 +95,56 @@ void log_msg(int level, const char *fmt, ...)
 	if (!log_to_journal || !send_to_journal(level, message))
 		write_to_stderr(level, message);
 	errno = saved_errno;
+}
+
+static uint64_t now_usec(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static bool may_say(struct log_limit *limit, const char *message)
+{
+	uint64_t now = now_usec();
+
+	if (limit->said_usec && now - limit->said_usec < SAME_AGAIN_USEC &&
+	    strncmp(limit->said, message, sizeof(limit->said) - 1) == 0)
+		return false;
+	if (now - limit->minute_usec >= MINUTE_USEC) {
+		limit->minute_usec = now;
+		limit->in_minute = 0;
+	}
+	if (limit->in_minute >= LINES_IN_MINUTE)
+		return false;
+	limit->in_minute++;
+	limit->said_usec = now;
+	snprintf(limit->said, sizeof(limit->said), "%s", message);
+	return true;
+}
+
+void log_limited(struct log_limit *limit, int level, const char *fmt, ...)
+{
+	char message[LINE_MAX_BYTES];
+	va_list args;
+
+	va_start(args, fmt);
+	if (vsnprintf(message, sizeof(message), fmt, args) < 0)
+		message[0] = '\0';
+	va_end(args);
+	if (!may_say(limit, message)) {
+		limit->left_out++;
+		log_debug("%s", message);
+	} else if (limit->left_out > 0) {
+		log_msg(level, "%s (%u lines like it were left out)", message, limit->left_out);
+		limit->left_out = 0;
+	} else {
+		log_msg(level, "%s", message);
+	}
+}
+
+void log_limit_reset(struct log_limit *limit)
+{
+	limit->said_usec = 0;
 }

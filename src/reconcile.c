@@ -4,7 +4,7 @@
  * netdev has one of its own behind it: a port that is gone in between fails it, and nothing else may
  * fail with it. The fast path trusts what was committed last; it is left whenever something other
  * than elements may differ (first step, other rules, intervals, a failure, foreign hands, an engine
- * that has not told all). A failed step leaves the fence whole and forgets the picture, so that the
+ * that has not told all, an element that was refused and left out). A failed step leaves the fence whole and forgets the picture, so that the
  * next one reads the kernel.
  */
 #include "jobfence/reconcile.h"
@@ -14,11 +14,18 @@
 
 #include "jobfence/plan.h"
 
+#define LEFT_OUT_MAX 8 /* elements of one transaction that may be refused */
+
 struct reconcile {
 	struct nft *nft; /* borrowed */
 	struct skeleton *skeleton;
 	struct ruleset *actual; /* what the kernel has, as far as is known; NULL: not known */
 	struct verdict *verdicts;
+	uint64_t mended;       /* the plan that was carried out after the last reading; 0: none */
+	unsigned int mended_n; /* before that, in a row */
+	bool unsure;           /* of the step under way: something was passed over */
+	size_t left_out;
+	struct diag left_why;
 };
 
 int reconcile_new(struct nft *nft, struct reconcile **ret_reconcile)
@@ -49,6 +56,12 @@ struct reconcile *reconcile_free(struct reconcile *reconcile)
 void reconcile_forget(struct reconcile *reconcile)
 {
 	reconcile->actual = ruleset_free(reconcile->actual);
+}
+
+void reconcile_touched(struct reconcile *reconcile)
+{
+	reconcile->mended = 0;
+	reconcile_forget(reconcile);
 }
 
 const struct verdict *reconcile_verdicts(const struct reconcile *reconcile)
@@ -112,12 +125,53 @@ static bool is_port_op(const struct op *op)
 	return (op->kind == OP_ADD_ELEM || op->kind == OP_DEL_ELEM) && set_spec(op->set)->chains;
 }
 
+/* An element that the kernel does not take is a container whose event is late: the rest need not wait.
+ * Intervals belong together. One that was to be deleted and is gone needs no more. */
+static bool can_be_left_out(const struct op *op, int error)
+{
+	if (!op || set_spec(op->set)->chains || set_spec(op->set)->interval)
+		return false;
+	if (op->kind == OP_DEL_ELEM)
+		return error == -ENOENT;
+	return op->kind == OP_ADD_ELEM && error != -EPERM;
+}
+
+/* Without @refused; and one that was to be changed stays as it is. */
+static int without(const struct ops *ops, const struct op *refused, struct ops *ret_ops)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < ops->n; i++) {
+		const struct op *op = &ops->op[i];
+		bool same = op->kind == OP_DEL_ELEM && op->set == refused->set &&
+			    memcmp(op->elem->key, refused->elem->key, ELEM_KEY_MAX) == 0;
+
+		if (op != refused && !same)
+			r = ops_add(ret_ops, op);
+	}
+	return r;
+}
+
 static int commit_some(struct reconcile *reconcile, const struct ops *ops,
 		       struct commit_stats *stats, struct diag *diag)
 {
+	_cleanup_(ops_done) struct ops rest = { 0 };
 	struct commit_stats more;
 	int r = nft_commit(reconcile->nft, reconcile->skeleton, ops, &more, diag);
 
+	for (int i = 0; r < 0 && i < LEFT_OUT_MAX && can_be_left_out(more.refused, r); i++) {
+		struct ops next = { 0 };
+		int error = without(i ? &rest : ops, more.refused, &next);
+
+		if (more.refused->kind == OP_ADD_ELEM && reconcile->left_out++ == 0)
+			reconcile->left_why = *diag;
+		reconcile->unsure = true;
+		ops_done(&rest);
+		rest = next;
+		if (error < 0)
+			return error;
+		r = nft_commit(reconcile->nft, reconcile->skeleton, &rest, &more, diag);
+	}
 	stats->messages += more.messages;
 	stats->bytes += more.bytes;
 	return r;
@@ -164,15 +218,56 @@ static int commit(struct reconcile *reconcile, const struct ops *ops, struct com
 	return r == -ENOENT ? commit_each_port(reconcile, &netdev, stats, diag) : r;
 }
 
+static void mix(uint64_t *hash, const void *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		*hash = (*hash ^ ((const uint8_t *)bytes)[i]) * 0x100000001b3ULL; /* FNV-1a */
+}
+
+/* Which steps these are; 0 for none, and where they follow ports, which the kernel takes away. */
+static uint64_t steps_hash(const struct ops *ops)
+{
+	uint64_t hash = 0xcbf29ce484222325ULL;
+	char text[700];
+
+	for (size_t i = 0; i < ops->n; i++) {
+		if (is_port_op(&ops->op[i]))
+			return 0;
+		op_text(&ops->op[i], text, sizeof(text));
+		mix(&hash, text, strlen(text) + 1);
+	}
+	return ops->n ? hash : 0;
+}
+
+/* The same repair again and again, and nobody was seen to undo it: the kernel, or the library, shows
+ * something otherwise than it was sent. Then it is repaired ever more seldom (the 4th, 8th, 16th …
+ * time that it is seen). */
+static bool is_stubborn(struct reconcile *reconcile, const struct ops *ops,
+			struct reconcile_result *result)
+{
+	uint64_t hash = result->torn ? 0 : steps_hash(ops);
+	char first[700];
+
+	reconcile->mended_n = hash && hash == reconcile->mended ? reconcile->mended_n + 1 : 0;
+	reconcile->mended = hash;
+	if (reconcile->mended_n < STUBBORN_FIRST)
+		return false;
+	result->stubborn = reconcile->mended_n;
+	op_text(&ops->op[0], first, sizeof(first));
+	diag_set(&result->remark, 0, "%s%s", first, ops->n > 1 ? ", …" : "");
+	return reconcile->mended_n & (reconcile->mended_n + 1);
+}
+
 static int run_full(struct reconcile *reconcile, const struct model *model,
 		    const struct ruleset *desired, struct reconcile_result *result,
 		    struct diag *diag)
 {
 	_cleanup_(live_freep) struct live *live = NULL;
 	_cleanup_(ops_done) struct ops ops = { 0 };
-	int r = nft_read(reconcile->nft, reconcile->skeleton, &live, diag);
+	int r = nft_read_torn(reconcile->nft, reconcile->skeleton, &live, diag);
 
 	result->read = true;
+	result->torn = r >= 0 && live->torn;
 	if (r >= 0)
 		r = plan_make(reconcile->skeleton, desired, live, &ops);
 	if (r >= 0)
@@ -181,8 +276,10 @@ static int run_full(struct reconcile *reconcile, const struct model *model,
 		r = drop_gone_ports(model, SET_EGRESS_BYSTANDERS, live, desired, &ops);
 	if (r >= 0)
 		r = drop_gone_chains(live, &ops);
-	if (r >= 0)
+	if (r >= 0 && !is_stubborn(reconcile, &ops, result))
 		r = commit(reconcile, &ops, &result->stats, diag);
+	if (r < 0 || reconcile->unsure) /* then it is no riddle that it will differ again */
+		reconcile->mended = 0;
 	result->steps = ops.n;
 	return r;
 }
@@ -193,6 +290,8 @@ static int run_elements(struct reconcile *reconcile, const struct ruleset *desir
 	_cleanup_(ops_done) struct ops ops = { 0 };
 	int r = plan_elements(desired, reconcile->actual, &ops);
 
+	if (ops.n > 0)
+		reconcile->mended = 0;
 	if (r >= 0)
 		r = commit(reconcile, &ops, &result->stats, diag);
 	result->steps = ops.n;
@@ -208,12 +307,14 @@ int reconcile_run(struct reconcile *reconcile, const struct config *config,
 	int r = policy_build(config, model, &desired, &verdicts);
 
 	*ret_result = (struct reconcile_result){ 0 };
+	reconcile->unsure = false;
+	reconcile->left_out = 0;
 	if (r < 0)
 		return diag_set(diag, r, "no memory to build the ruleset");
 	policy_skeleton_params(config, model, &params);
 	if (!skeleton_params_equal(&params, &reconcile->skeleton->params)) {
 		skeleton_build(&params, reconcile->skeleton);
-		reconcile_forget(reconcile);
+		reconcile_touched(reconcile);
 	}
 	if (reconcile->actual && keeps_nothing(desired) &&
 	    plan_elements_suffice(desired, reconcile->actual))
@@ -223,7 +324,11 @@ int reconcile_run(struct reconcile *reconcile, const struct config *config,
 	reconcile_forget(reconcile);
 	if (r < 0)
 		return r;
-	if (keeps_nothing(desired))
+	ret_result->unsure = reconcile->unsure || ret_result->torn;
+	ret_result->left_out = reconcile->left_out;
+	if (reconcile->left_out > 0)
+		ret_result->remark = reconcile->left_why;
+	if (keeps_nothing(desired) && !ret_result->unsure)
 		reconcile->actual = take_ptr(desired);
 	free(reconcile->verdicts);
 	reconcile->verdicts = take_ptr(verdicts);

@@ -50,6 +50,7 @@ struct daemon {
 	bool unfit; /* the host lacks what the configuration requires: no restart helps */
 	uint64_t retry_usec;
 	unsigned int periods;
+	struct log_limit foreign, lost, failed, left_out, healed;
 	bool healing;  /* foreign hands were seen: say what it took to mend */
 	bool periodic; /* the step is the periodic look: what it finds is a lost event or a bug */
 };
@@ -69,11 +70,13 @@ static void on_foreign(const char *who, void *data)
 	struct daemon *d = data;
 
 	if (who)
-		log_warn("%s changed jobfence's tables; putting them back", who);
+		log_limited(&d->foreign, LOG_WARNING,
+			    "%s changed jobfence's tables; putting them back", who);
 	else
-		log_warn("notifications of the ruleset were lost; reading it again");
+		log_limited(&d->lost, LOG_WARNING,
+			    "notifications of the ruleset were lost; reading it again");
 	d->healing = true;
-	reconcile_forget(d->reconcile);
+	reconcile_touched(d->reconcile);
 	request(d);
 }
 
@@ -88,8 +91,22 @@ static void retry_later(struct daemon *d)
 
 static void say_result(struct daemon *d, const struct reconcile_result *result)
 {
+	if (result->left_out > 0)
+		log_limited(&d->left_out, LOG_ERR,
+			    "left out %zu elements, all else is in the kernel; trying again: %s",
+			    result->left_out, result->remark.text);
+	else
+		log_limit_reset(&d->left_out);
+	if (result->stubborn == STUBBORN_FIRST)
+		log_err("the kernel shows the same %zu differences after each of %u repairs, and "
+			"nobody was seen to make them; repairing them more seldom (%s): this is a "
+			"bug, or a kernel that is newer than this jobfence",
+			result->steps, result->stubborn, result->remark.text);
+	if (result->stubborn > 0)
+		return;
 	if (result->steps > 0 && d->healing)
-		log_notice("healed: %zu steps in one transaction", result->steps);
+		log_limited(&d->healed, LOG_NOTICE, "healed: %zu steps in one transaction",
+			    result->steps);
 	else if (result->steps > 0 && d->periodic)
 		log_warn("the periodic look found %zu differences (a lost event or a bug) and "
 			 "mended them",
@@ -121,12 +138,17 @@ static int step(struct daemon *d)
 	if (r >= 0)
 		r = reconcile_run(d->reconcile, &d->config, &model, &result, &diag);
 	if (r < 0) {
-		log_err("the ruleset could not be brought up to date, the one in the kernel stays: "
-			"%s",
-			diag.text[0] ? diag.text : strerror(-r));
+		log_limited(&d->failed, LOG_ERR,
+			    "the ruleset could not be brought up to date, the one in the kernel "
+			    "stays, trying again: %s",
+			    diag.text[0] ? diag.text : strerror(-r));
 		return r;
 	}
-	d->retry_usec = 0;
+	log_limit_reset(&d->failed);
+	if (result.unsure)
+		retry_later(d);
+	else
+		d->retry_usec = 0;
 	say_result(d, &result);
 	d->healing = false;
 	report_changes(d->report, &model, reconcile_verdicts(d->reconcile));

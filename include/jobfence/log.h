@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdint.h>
 #include <syslog.h>
 
 #include "jobfence/cleanup.h"
@@ -18,3 +19,15 @@ void log_msg(int level, const char *fmt, ...) _printf_(2, 3);
 #define log_notice(...) log_msg(LOG_NOTICE, __VA_ARGS__)
 #define log_info(...) log_msg(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_msg(LOG_DEBUG, __VA_ARGS__)
+
+/* For what can go on and on: the same sentence again within ten minutes, and more than ten lines in
+ * a minute, are left out (they are debug lines then). The next line says how many were. */
+struct log_limit {
+	char said[160];
+	uint64_t said_usec, minute_usec;
+	unsigned int in_minute, left_out;
+};
+
+void log_limited(struct log_limit *limit, int level, const char *fmt, ...) _printf_(3, 4);
+/* It is over: when it comes back it is said at once. */
+void log_limit_reset(struct log_limit *limit);

@@ -11,9 +11,19 @@
 
 struct reconcile;
 
+/* reconcile_result.stubborn when it is found */
+#define STUBBORN_FIRST 3
+
 struct reconcile_result {
-	size_t steps; /* of the transaction; 0: nothing had to change */
-	bool read;    /* the kernel was read for it */
+	size_t steps;    /* of the transaction; 0: nothing had to change */
+	bool read;       /* the kernel was read for it */
+	bool torn;       /* … and kept changing meanwhile */
+	bool unsure;     /* something was passed over: another step is due soon */
+	size_t left_out; /* elements that the kernel refused; @remark has why, of the first */
+	unsigned int
+		stubborn; /* the very differences that were mended before, so many times; mostly
+				* left as they are; @remark has the first. Else 0. */
+	struct diag remark;
 	struct commit_stats stats;
 };
 
@@ -35,6 +45,8 @@ int reconcile_leave(struct reconcile *reconcile, const struct config *config,
 
 /* The kernel may not be what was committed. */
 void reconcile_forget(struct reconcile *reconcile);
+/* … because somebody was seen to change it: what differs is no riddle. */
+void reconcile_touched(struct reconcile *reconcile);
 
 /* The verdicts of the last step, in the order of its model; borrowed until the next. */
 const struct verdict *reconcile_verdicts(const struct reconcile *reconcile);
