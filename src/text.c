@@ -10,7 +10,7 @@
 #include "jobfence/text.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <string.h>
 
 static bool is_safe(unsigned char c)
 {
@@ -65,17 +65,36 @@ int text_utf8_decode(const char *text, uint32_t *ret_code)
 	return length;
 }
 
+bool text_is_shown(uint32_t code)
+{
+	static const struct {
+		uint32_t first, last;
+	} hidden[] = {
+		{ 0, 0x1f },        { 0x7f, 0x9f },     { 0x61c, 0x61c },
+		{ 0x200b, 0x200f }, { 0x2028, 0x202e }, { 0x2060, 0x2069 },
+		{ 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe007f },
+	};
+
+	for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+		if (code >= hidden[i].first && code <= hidden[i].last)
+			return false;
+	return true;
+}
+
 char *text_one_line(char *text)
 {
 	for (char *p = text; *p;) {
 		uint32_t code = 0;
 		int length = text_utf8_decode(p, &code);
 
-		/* What is left of a C1 character then is no UTF-8, and goes the same way. */
-		if (length < 0 || code < 0x20 || (code >= 0x7f && code <= 0x9f))
+		if (length < 0) {
 			*p++ = '?';
-		else
+		} else if (text_is_shown(code)) {
 			p += length;
+		} else {
+			memset(p, '?', (size_t)length);
+			p += length;
+		}
 	}
 	return text;
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,10 +14,15 @@
 const char *text_safe(const char *text, char *buffer, size_t size);
 
 /*
- * Makes a finished message one line, in place: control characters (C0, DEL, C1) and bytes that are
- * no UTF-8, also a character that was cut in two, become '?'. Other UTF-8 stays. Returns @text.
+ * Makes a finished message one line, in place: characters that are not shown and bytes that are no
+ * UTF-8, also a character that was cut in two, become '?', as many as they had bytes. Other UTF-8
+ * stays. Returns @text.
  */
 char *text_one_line(char *text);
+
+/* False for control characters (C0, DEL, C1), and for those that break a line, turn the direction of
+ * writing or cannot be seen: what a reader takes for the text would be another. */
+bool text_is_shown(uint32_t code);
 
 /*
  * Decodes the character that @text starts with. Returns its length in bytes (1 to 4), or -EINVAL

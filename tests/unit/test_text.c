@@ -98,6 +98,12 @@ static void test_one_line(void **state)
 		  "2J",
 		  "??2J?2J" },
 		{ "\xc2\xa0", "\xc2\xa0" },
+		/* line and paragraph separator, right-to-left override and isolate, zero width */
+		{ "a\xe2\x80\xa8"
+		  "b\xe2\x80\xa9",
+		  "a???b???" },
+		{ "\xe2\x80\xae\xe2\x81\xa6\xe2\x80\x8b.", "?????????." },
+		{ "\xef\xbb\xbf\xf3\xa0\x81\x81.", "???????." },
 		{ "cut \xe2\x86", "cut ??" },
 		{ "\xff\xfe"
 		  "a",
