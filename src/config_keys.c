@@ -115,6 +115,17 @@ static int set_driver(void *field, const char *value, const char **ret_why)
 	return 0;
 }
 
+/* It is shown as it is, in the log and by `status`. */
+static bool is_line(const char *text)
+{
+	uint32_t code;
+	int length;
+
+	while ((length = text_utf8_decode(text, &code)) > 0 && text_is_shown(code))
+		text += length;
+	return *text == '\0';
+}
+
 /* For the fields of 256 bytes. */
 static int set_text(char *field, const char *value, size_t length)
 {
@@ -132,7 +143,7 @@ static int set_text(char *field, const char *value, size_t length)
 
 static int set_path(void *field, const char *value, const char **ret_why)
 {
-	if (*value != '/')
+	if (*value != '/' || !is_line(value))
 		return -EINVAL;
 	return set_text(field, value, strlen(value));
 }
@@ -144,6 +155,7 @@ int config_docker_path(const char *value, char *ret_path, size_t size, const cha
 	const char *path = value + strspn(value, blanks);
 	bool is_unix = strncmp(path, scheme, strlen(scheme)) == 0;
 	struct sockaddr_un address;
+	char plain[sizeof(address.sun_path)];
 	size_t length;
 
 	path += is_unix ? strlen(scheme) : 0;
@@ -161,9 +173,14 @@ int config_docker_path(const char *value, char *ret_path, size_t size, const cha
 		*ret_why = "the path is longer than the 107 bytes that a unix socket can have; "
 			   "name the socket by a shorter path, such as a symbolic link in /run";
 	else {
-		memcpy(ret_path, path, length);
-		ret_path[length] = '\0';
-		return 0;
+		memcpy(plain, path, length);
+		plain[length] = '\0';
+		if (is_line(plain)) {
+			memcpy(ret_path, plain, length + 1);
+			return 0;
+		}
+		*ret_why = "the path has control characters, or is no UTF-8; name the socket by "
+			   "another path, such as a symbolic link in /run";
 	}
 	return -EINVAL;
 }
@@ -246,7 +263,7 @@ static int set_cgroup(void *field, const char *value, const char **ret_why)
 #define FIELD(member) offsetof(struct config_draft, member)
 
 #define RIGHT_PORT "must be a TCP port, 1 to 65535, in plain decimal"
-#define RIGHT_PATH "must be an absolute path shorter than 256 bytes"
+#define RIGHT_PATH "must be an absolute path shorter than 256 bytes, without control characters"
 #define RIGHT_MARK "must be a number with exactly one bit set, such as "
 #define RIGHT_CGROUP "must be a path below the cgroup root without \"..\", such as "
 #define RIGHT_METADATA "must be deny or allow"

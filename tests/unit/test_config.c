@@ -302,6 +302,8 @@ static void test_bad_values(void **state)
 		{ "ports", "runner_ssh", "\"22\"", "must be a TCP port" },
 		{ "docker", "socket", "/var/run/docker.sock", "write unix:// and" },
 		{ "docker", "socket", "tcp://127.0.0.1:2375", "over its unix socket only" },
+		{ "docker", "socket", "unix:///run/\x1b[2J", "has control characters" },
+		{ "docker", "socket", "unix:///run/\xff", "has control characters" },
 		{ "docker", "bridges", "", "must be names of interfaces" },
 		{ "docker", "bridges", ", ,", "must be names of interfaces" },
 		{ "docker", "bridges", "a234567890123456", "must be names of interfaces" },
@@ -359,6 +361,14 @@ static void test_bad_paths(void **state)
 	assert_int_equal(loaded.r, -EINVAL);
 	assert_says(&loaded, "@/conf:2: [environment] environment_file = \"\": must be an "
 			     "absolute");
+
+	/* it is shown in the log: a line that goes back, a direction that turns */
+	write_file(conf_path, "[environment]\nshim_env = /run/\x1b[2K\n");
+	loaded = load((struct config_sources){ 0 });
+	assert_says(&loaded, "absolute path shorter than 256 bytes, without control characters");
+	write_file(conf_path, "[environment]\nenvironment_file = /run/\xe2\x80\xae\n");
+	loaded = load((struct config_sources){ 0 });
+	assert_says(&loaded, "without control characters");
 
 	memset(path, 'x', 107);
 	path[0] = '/';
