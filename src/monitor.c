@@ -74,13 +74,22 @@ static void read_message(struct monitor *monitor, const struct nlmsghdr *nlh)
 		monitor->touched = is_ours(nlh);
 }
 
+/* libmnl takes a length above 2 GiB for a negative one, and believes it. */
+static bool is_whole(const struct nlmsghdr *nlh, int left)
+{
+	return mnl_nlmsg_ok(nlh, left) && nlh->nlmsg_len <= (uint32_t)left;
+}
+
 static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *data)
 {
 	struct monitor *monitor = data;
 	char buffer[65536];
 
 	for (;;) {
-		ssize_t len = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+		struct sockaddr_nl from = { 0 };
+		socklen_t from_len = sizeof(from);
+		ssize_t len = recvfrom(fd, buffer, sizeof(buffer), MSG_DONTWAIT,
+				       (struct sockaddr *)&from, &from_len);
 		int left = (int)len;
 
 		if (len < 0 && errno == EINTR)
@@ -92,7 +101,9 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
 		}
 		if (len <= 0)
 			return 0;
-		for (const struct nlmsghdr *nlh = (const void *)buffer; mnl_nlmsg_ok(nlh, left);
+		if (from.nl_pid != 0)
+			continue; /* not from the kernel */
+		for (const struct nlmsghdr *nlh = (const void *)buffer; is_whole(nlh, left);
 		     nlh = mnl_nlmsg_next(nlh, &left))
 			read_message(monitor, nlh);
 	}
