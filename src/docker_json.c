@@ -244,7 +244,7 @@ int docker_json_address(const char *text, const char *where, struct ip_addr *ret
 
 	if (len >= sizeof(plain))
 		return diag_set(diag, -EINVAL, "%s: not an address: too long", where);
-	if (len) {
+	if (text && *text) {
 		memcpy(plain, text, len);
 		plain[len] = '\0';
 		if (ip_addr_parse(plain, &addr) < 0)
