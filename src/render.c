@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "field-internal.h"
+#include "jobfence/text.h"
 
 /* A text under construction in a fixed buffer; overflow is remembered, not written. */
 struct text {
@@ -260,6 +261,41 @@ static int render_chain(FILE *out, const struct chain *chain, const struct skele
 	return 0;
 }
 
+/*
+ * A device can be called anything without blanks, a cgroup anything without a slash: whoever may make
+ * one must not write rules with it. Between quotes nft knows no escapes, and in the name of a device it
+ * takes a star for any run of characters.
+ */
+static bool is_plain(const struct set_spec *spec, const char *text)
+{
+	size_t quotes = 0, names = 0;
+
+	for (size_t i = 0; i < SET_FIELDS_MAX && spec->key[i] != KEY_NONE; i++)
+		names += spec->key[i] == KEY_IFNAME || spec->key[i] == KEY_CGROUP;
+	for (; *text; text++) {
+		if (*text < 0x20 || *text > 0x7e || *text == '*')
+			return false;
+		quotes += *text == '"';
+	}
+	return quotes == 2 * names;
+}
+
+/* The name of a chain stands in no quotes. */
+static bool is_chain_name(const char *name)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789_.-";
+
+	return name[strspn(name, allowed)] == '\0';
+}
+
+static void render_left_out(FILE *out, const char *why, const char *text)
+{
+	char safe[400];
+
+	fprintf(out, "\t\t# left out, %s: %s\n", why, text_safe(text, safe, sizeof(safe)));
+}
+
 static void render_elements(FILE *out, const struct ruleset *ruleset, enum set_id id,
 			    cgroup_path_fn cgroup_path, void *data)
 {
@@ -274,7 +310,11 @@ static void render_elements(FILE *out, const struct ruleset *ruleset, enum set_i
 		if (elem_text(id, elem, text, sizeof(text), cgroup_path, data) < 0)
 			continue;
 		if (strstr(text, "cgroup ")) {
-			fprintf(out, "\t\t# left out, its path is not known: %s\n", text);
+			render_left_out(out, "its path is not known", text);
+			continue;
+		}
+		if (!is_plain(spec, text)) {
+			render_left_out(out, "nft cannot read its name", text);
 			continue;
 		}
 		fprintf(out, "%s%s", printed++ ? ",\n\t\t\t     " : "\t\telements = { ", text);
@@ -320,6 +360,10 @@ static void render_ports(FILE *out, const struct elems *ports)
 		if (ports->n)
 			snprintf(name, sizeof(name), "%.*s", IFNAMSIZ,
 				 (const char *)ports->elem[i].key);
+		if (!is_chain_name(name)) {
+			render_left_out(out, "nft cannot read its name", name);
+			continue;
+		}
 		fprintf(out,
 			"%s\t%schain " EGRESS_PORT_PREFIX "%s {\n"
 			"\t%s\ttype filter hook egress device \"%s\" priority 0; policy accept;\n"
