@@ -40,7 +40,7 @@ static int append(struct lines *lines, const char *bytes, size_t len)
 /* Some bytes of one line, none of them '\n'. */
 static int take_part(struct lines *lines, const char *bytes, size_t len, line_fn fn, void *data)
 {
-	if (lines->skipping)
+	if (lines->skipping || len == 0)
 		return 0;
 	if (lines->len + len > LINE_MAX_BYTES) {
 		lines_done(lines); /* a line this long is rare: do not keep its megabyte */

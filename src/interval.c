@@ -196,7 +196,7 @@ static int make_piece(const struct net_entry *entries, size_t n, const struct ip
 /* Appends the piece, or makes the last one longer where the two touch and have the same ports. */
 static int join(struct intervals *all, size_t *last_n, const struct intervals *piece)
 {
-	struct net_entry *last = all->entry + all->n - *last_n;
+	struct net_entry *last = all->n ? all->entry + all->n - *last_n : NULL;
 	bool same = piece->n == *last_n && piece->n > 0 &&
 		    addr_touches(&last->last, &piece->entry[0].first);
 	int r = 0;

@@ -237,9 +237,10 @@ static int plan_set(enum set_id set, const struct elems *want, const struct elem
 				  : memcmp(want->elem[w].key, have->elem[h].key, ELEM_KEY_MAX);
 		bool changed = cmp == 0 && !elem_equal(&want->elem[w], &have->elem[h]);
 
-		op.elem = deletes ? &have->elem[h] : &want->elem[w];
-		if (deletes ? cmp > 0 || changed : cmp < 0 || changed)
+		if (deletes ? cmp > 0 || changed : cmp < 0 || changed) {
+			op.elem = deletes ? &have->elem[h] : &want->elem[w];
 			r = ops_add(ops, &op);
+		}
 		w += cmp <= 0;
 		h += cmp >= 0;
 	}
