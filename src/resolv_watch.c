@@ -289,6 +289,9 @@ int resolv_watch_new(sd_event *event, resolv_changed_fn changed, void *data,
 		if (r < 0)
 			return r;
 		sd_event_source_set_description(watch->again, "resolvers-again");
+		/* Behind all who watch the same folder: looking makes the watches anew, and
+		 * systemd brings an event that not all have had to those again, for ever. */
+		(void)sd_event_source_set_priority(watch->again, SD_EVENT_PRIORITY_NORMAL + 1);
 		sd_event_source_set_enabled(watch->again, SD_EVENT_OFF);
 	}
 	look_again(watch);

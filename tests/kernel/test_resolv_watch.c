@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -85,6 +86,27 @@ static void assert_follows(struct fixture *fixture, const char *command, const c
 		if (sd_event_run(fixture->event, IDLE_US) == 0)
 			break;
 	assert_found(fixture, expected, origin);
+}
+
+static int on_other(sd_event_source *source, const struct inotify_event *event, void *data)
+{
+	return 0;
+}
+
+/* Another source of the same loop watches the same folder, as the engine's client does /run. */
+static void test_shared_folder(void **state)
+{
+	struct fixture *f = *state;
+	sd_event_source *other = NULL;
+	int turns = 0;
+
+	assert_true(sd_event_add_inotify(f->event, &other, "/run", IN_CREATE | IN_MOVED_TO,
+					 on_other, NULL) >= 0);
+	run("echo 1 >/run/docker.pid; rm /run/docker.pid; echo 2 >/run/docker.pid");
+	while (turns < 1000 && sd_event_run(f->event, IDLE_US) > 0)
+		turns++;
+	assert_in_range(turns, 1, 100);
+	sd_event_source_unref(other);
 }
 
 #define HOST "/etc/resolv.conf"
@@ -209,6 +231,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stub, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_daemon_json, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dockerd, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shared_folder, setup, teardown),
 	};
 
 	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
