@@ -21,6 +21,7 @@
 #include "jobfence/monitor.h"
 #include "jobfence/overrides.h"
 #include "jobfence/reconcile.h"
+#include "jobfence/sandbox.h"
 #include "run-internal.h"
 
 #define RETRY_FIRST_USEC (100 * 1000ULL)
@@ -430,6 +431,25 @@ static void learn_features(struct daemon *d)
 		request(d);
 }
 
+/* Before the engine's first answer is read. */
+static void confine(void)
+{
+	struct sandbox sandbox;
+	struct diag diag;
+
+	sandbox_enter(&sandbox, &diag);
+	if (sandbox.landlock == 0)
+		log_notice("this kernel has no Landlock: the daemon is confined by its "
+			   "capabilities "
+			   "and the system-call filter alone");
+	if (diag.text[0])
+		log_warn("the daemon's own sandbox is not whole, the fence stands all the same: %s",
+			 diag.text);
+	else
+		log_debug("confined: CAP_NET_ADMIN, Landlock %d, system-call filter",
+			  sandbox.landlock);
+}
+
 static void daemon_done(struct daemon *d)
 {
 	host_free(d->host);
@@ -471,6 +491,7 @@ int command_run(const struct options *options)
 	log_notice("the fence stands; waiting for the engine at %s", d.config.docker);
 	notify_ready(&d);
 	learn_features(&d);
+	confine();
 	(void)sd_event_set_watchdog(d.event, true);
 	r = sd_event_loop(d.event);
 	(void)sd_notify(0, "STOPPING=1");
