@@ -4,8 +4,8 @@
  * rule. To the policy and the plan they are elements of a set; here they become messages, and what
  * the kernel has becomes elements.
  *
- * The kernel takes a port's chain away with the port, since 6.16 it keeps it: a chain whose port is
- * gone is no difference.
+ * The kernel takes a port's chain away with the port; newer ones (6.12 of Debian 13 too) keep it, with
+ * or without its device: a chain whose port is gone is no difference.
  */
 #include "nft-internal.h"
 
@@ -104,23 +104,28 @@ int batch_add_port(struct batch *batch, const struct skeleton *skeleton, const s
 	return r < 0 ? r : put_rule(batch, skeleton, name, true);
 }
 
-static bool is_port_chain(const struct live_chain *chain)
+/* Its name says whose it is: some kernels keep one without its device. */
+static const char *port_of_chain(const struct live_chain *chain)
 {
-	return chain->device && chain->plain && chain->hook == NF_NETDEV_EGRESS &&
-	       chain->priority == 0 &&
-	       strncmp(chain->name, EGRESS_PORT_PREFIX, strlen(EGRESS_PORT_PREFIX)) == 0 &&
-	       strcmp(chain->name + strlen(EGRESS_PORT_PREFIX), chain->device) == 0;
+	const char *port = chain->name + strlen(EGRESS_PORT_PREFIX);
+
+	if (!chain->plain || chain->hook != NF_NETDEV_EGRESS || chain->priority != 0 ||
+	    strncmp(chain->name, EGRESS_PORT_PREFIX, strlen(EGRESS_PORT_PREFIX)) != 0 ||
+	    (chain->device && strcmp(port, chain->device) != 0))
+		return NULL;
+	return port;
 }
 
 static int take_port(struct live *live, const struct live_chain *chain, const char *rule)
 {
+	const char *port = port_of_chain(chain);
 	struct elem_key key;
 
-	if (!is_port_chain(chain))
+	if (!port)
 		return live_add_extra(live, LIVE_CHAIN, FAMILY_NETDEV, chain->name);
-	if (if_nametoindex(chain->device) == 0)
+	if (if_nametoindex(port) == 0)
 		return live_add_extra(live, LIVE_GONE_PORT, FAMILY_NETDEV, chain->name);
-	if (chain->rules_n != 1 || strcmp(chain->rules[0], rule) != 0)
+	if (!chain->device || chain->rules_n != 1 || strcmp(chain->rules[0], rule) != 0)
 		return live_add_extra(live, LIVE_CHAIN, FAMILY_NETDEV, chain->name);
 	elem_key_init(&key);
 	elem_key_ifname(&key, chain->device);

@@ -74,6 +74,16 @@ static int on_table(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
+/* Several; a device that went may leave an empty list. */
+static bool has_devices(const struct nftnl_chain *chain)
+{
+	const char *const *devices = nftnl_chain_is_set(chain, NFTNL_CHAIN_DEVICES) ?
+					     nftnl_chain_get_array(chain, NFTNL_CHAIN_DEVICES) :
+					     NULL;
+
+	return devices && devices[0];
+}
+
 static int on_chain(const struct nlmsghdr *nlh, void *data)
 {
 	struct reader *reader = data;
@@ -104,6 +114,8 @@ static int on_chain(const struct nlmsghdr *nlh, void *data)
 			     nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) == NF_ACCEPT;
 		has_device = reader->family == FAMILY_NETDEV &&
 			     nftnl_chain_is_set(chain, NFTNL_CHAIN_DEV);
+		if (!has_device && has_devices(chain))
+			new->plain = false;
 	}
 	if (has_device) {
 		new->device = strdup(nftnl_chain_get_str(chain, NFTNL_CHAIN_DEV));

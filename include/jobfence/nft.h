@@ -31,7 +31,7 @@ struct live_chain {
 	bool base;
 	uint32_t hook;
 	int32_t priority;
-	bool plain;   /* type filter, policy accept, no device: as jobfence makes them */
+	bool plain;   /* type filter, policy accept, at most one device: as jobfence makes them */
 	char *device; /* owned: of a netdev chain with one device; else NULL */
 	char **rules; /* owned fingerprints, in order; see nft_rule_fingerprint() */
 	size_t rules_n;

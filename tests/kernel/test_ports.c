@@ -172,6 +172,60 @@ static void what_the_kernel_kept_is_found(void **state)
 	assert_false(guarded("jfa"));
 }
 
+static bool has_device(const char *port)
+{
+	char command[120];
+
+	snprintf(command, sizeof(command),
+		 "nft list chain netdev jobfence to_%s 2>/dev/null | grep -q 'hook.*%s'", port, port);
+	return system(command) == 0;
+}
+
+static void make_port_again(void)
+{
+	assert_int_equal(system("ip link del jfa; ip link add jfa type veth peer name jfb && "
+				"ip link set jfa master docker0 && ip link set jfb master docker0"),
+			 0);
+}
+
+/* Whatever the kernel left of the first one's chain. */
+static void a_port_that_comes_again_is_guarded(void **state)
+{
+	struct fixture *f = *state;
+
+	run(f);
+	make_port_again();
+	reconcile_forget(f->reconcile);
+	run(f);
+	assert_int_equal(differences(f), 1); /* jfgone */
+	assert_true(guarded("jfa") && has_device("jfa"));
+	f->model.links_n = 1;
+	assert_int_equal(system("ip link del jfa"), 0);
+	run(f);
+	make_port_again();
+	f->model.links_n = 2;
+	run(f);
+	assert_true(guarded("jfa") && has_device("jfa"));
+	assert_int_equal(differences(f), 0);
+}
+
+/* As somebody may do it: a chain of that name which sees nothing. */
+static void a_chain_without_its_device_is_mended(void **state)
+{
+	struct fixture *f = *state;
+
+	f->model.links_n = 2;
+	run(f);
+	if (system("nft 'delete chain netdev jobfence to_jfa { devices = { jfa }; }' 2>/dev/null"))
+		skip(); /* before 6.4 */
+	assert_false(has_device("jfa"));
+	assert_true(differences(f) > 0);
+	reconcile_forget(f->reconcile);
+	run(f);
+	assert_true(guarded("jfa") && has_device("jfa"));
+	assert_int_equal(differences(f), 0);
+}
+
 static void a_port_that_leaves_its_bridge_is_let_go(void **state)
 {
 	struct fixture *f = *state;
@@ -203,6 +257,8 @@ int main(void)
 		TEST(a_new_port_by_the_fast_path),
 		TEST(a_port_that_goes_is_no_difference),
 		TEST(what_the_kernel_kept_is_found),
+		TEST(a_port_that_comes_again_is_guarded),
+		TEST(a_chain_without_its_device_is_mended),
 		TEST(a_port_that_leaves_its_bridge_is_let_go),
 		TEST(without_the_hook_nothing_is_touched),
 	};
