@@ -8,7 +8,7 @@
 #   disk.img    the same as a file system; nobody writes to it, a machine's writes are forgotten
 #   vmlinuz, initrd.img
 #
-# and is made again when what makes it here or the list of packages changed.
+# and is made again when what makes it here or the list of packages changed; sid's after a month, too.
 # shellcheck disable=SC2153 # run's variables
 
 # What the machines have beyond contrib/install-dependencies. clang is not among it: it is as large as
@@ -128,12 +128,15 @@ image_make() { # RELEASE DIR
 	run_child mke2fs -q -F -t ext4 -E lazy_itable_init=1 -O ^has_journal -d "$dir/root" "$dir/disk.img"
 }
 
+# Unstable's kernel is the newest for some weeks only.
+image_old() { [ "$1" = sid ] && [ -n "$(find "$VM_DIR/$1/key" -mtime +30)" ]; }
+
 # image RELEASE: makes VM_DIR/RELEASE unless it is there as it should be.
 image() {
 	local release=$1 dir=$VM_DIR/$1 key log=$VM_DIR/$1.log since=$SECONDS
 
 	key=$(image_key)
-	[ "$(cat "$dir/key" 2>/dev/null)" != "$key" ] || return 0
+	[ "$(cat "$dir/key" 2>/dev/null)" != "$key" ] || image_old "$release" || return 0
 	say "$release: making the image (once)"
 	if ! image_make "$release" "$dir" >"$log" 2>&1; then
 		tail -n 30 "$log" >&2
