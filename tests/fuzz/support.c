@@ -6,8 +6,10 @@
 
 char *fuzz_text(const uint8_t *data, size_t size)
 {
-	char *text = malloc(size + 1);
+	char *text;
 
+	CHECK(size < PTRDIFF_MAX);
+	text = malloc(size + 1);
 	CHECK(text);
 	if (size)
 		memcpy(text, data, size);
