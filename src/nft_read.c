@@ -77,9 +77,9 @@ static int on_table(const struct nlmsghdr *nlh, void *data)
 /* Several; a device that went may leave an empty list. */
 static bool has_devices(const struct nftnl_chain *chain)
 {
-	const char *const *devices = nftnl_chain_is_set(chain, NFTNL_CHAIN_DEVICES) ?
-					     nftnl_chain_get_array(chain, NFTNL_CHAIN_DEVICES) :
-					     NULL;
+	const char *const *devices = nftnl_chain_is_set(chain, NFTNL_CHAIN_DEVICES)
+					     ? nftnl_chain_get_array(chain, NFTNL_CHAIN_DEVICES)
+					     : NULL;
 
 	return devices && devices[0];
 }

@@ -177,7 +177,8 @@ static bool has_device(const char *port)
 	char command[120];
 
 	snprintf(command, sizeof(command),
-		 "nft list chain netdev jobfence to_%s 2>/dev/null | grep -q 'hook.*%s'", port, port);
+		 "nft list chain netdev jobfence to_%s 2>/dev/null | grep -q 'hook.*%s'", port,
+		 port);
 	return system(command) == 0;
 }
 
