@@ -26,10 +26,12 @@ foreach(page jobfence.conf.5 jobfence-rulesets.7 jobfence.8)
 endforeach()
 install(DIRECTORY rulesets DESTINATION ${CMAKE_INSTALL_DATADIR}/jobfence
 	FILES_MATCHING PATTERN "*.nft")
+install(PROGRAMS contrib/docker-gate DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/jobfence)
 install(CODE "
 	set(contrib \"${CMAKE_SOURCE_DIR}/contrib\")
 	set(sbin \"${CMAKE_INSTALL_SBINDIR}\")
-	set(scratch \"${CMAKE_BINARY_DIR}/jobfence.service\")")
+	set(libexec \"${CMAKE_INSTALL_LIBEXECDIR}\")
+	set(scratch \"${CMAKE_BINARY_DIR}\")")
 install(CODE [[
 	# The daemon reads /etc/jobfence whatever its prefix; an installation into a prefix of one's own
 	# stays inside it. The operator's own configuration is never overwritten.
@@ -52,8 +54,13 @@ install(CODE [[
 	endforeach()
 
 	# systemd looks below /usr/lib and /usr/local/lib.
-	file(READ "${contrib}/jobfence.service" unit)
-	string(REPLACE /usr/sbin/jobfence "${CMAKE_INSTALL_PREFIX}/${sbin}/jobfence" unit "${unit}")
-	file(WRITE "${scratch}" "${unit}")
-	file(INSTALL "${scratch}" DESTINATION "${CMAKE_INSTALL_PREFIX}/lib/systemd/system")
+	function(install_unit file name folder)
+		file(READ "${contrib}/${file}" unit)
+		string(REPLACE /usr/sbin/ "${CMAKE_INSTALL_PREFIX}/${sbin}/" unit "${unit}")
+		string(REPLACE /usr/libexec/ "${CMAKE_INSTALL_PREFIX}/${libexec}/" unit "${unit}")
+		file(WRITE "${scratch}/${name}" "${unit}")
+		file(INSTALL "${scratch}/${name}" DESTINATION "${CMAKE_INSTALL_PREFIX}/lib/systemd/system${folder}")
+	endfunction()
+	install_unit(jobfence.service jobfence.service "")
+	install_unit(docker-jobfence.conf 50-jobfence.conf /docker.service.d)
 ]])

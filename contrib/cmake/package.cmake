@@ -21,9 +21,10 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-# Not a dependency: a host with another build of Docker is as welcome. nft is for the operator's eyes,
-# and for "apt purge", when jobfence itself is gone already.
-set(CPACK_DEBIAN_PACKAGE_RECOMMENDS nftables)
+# nft tells whether the fence stands when Docker starts (docker-gate), and takes it down at "apt purge",
+# when jobfence itself is gone already.
+set(CPACK_DEBIAN_PACKAGE_DEPENDS nftables)
+# Not a dependency: a host with another build of Docker is as welcome.
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS docker.io)
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "network fence for dstack jobs in Docker")
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "\
