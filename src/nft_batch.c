@@ -114,6 +114,9 @@ static int add_counter(struct batch *batch, const struct op *op)
 	nftnl_obj_set_u32(obj, NFTNL_OBJ_TYPE, NFT_OBJECT_COUNTER);
 	nftnl_obj_set_str(obj, NFTNL_OBJ_TABLE, TABLE_NAME);
 	nftnl_obj_set_str(obj, NFTNL_OBJ_NAME, op->name);
+	/* setting tells no failure, and building would read what is not there */
+	if (!nftnl_obj_get_str(obj, NFTNL_OBJ_TABLE) || !nftnl_obj_get_str(obj, NFTNL_OBJ_NAME))
+		return -ENOMEM;
 	nftnl_obj_nlmsg_build_payload(nlh, obj);
 	batch_end(batch, nlh);
 	return 0;
@@ -154,7 +157,7 @@ static int append_end(struct nftnl_set *set, const struct set_spec *spec, const 
 	static const uint32_t open_end = NFTNL_SET_ELEM_F_INTERVAL_OPEN;
 	uint8_t end[ELEM_LAST_MAX], udata[6] = { NFTNL_UDATA_SET_ELEM_FLAGS, sizeof(open_end) };
 	uint32_t len = set_key_len(spec), i = len;
-	struct nftnl_set_elem *elem;
+	_cleanup_(nftnl_set_elem_freep) struct nftnl_set_elem *elem = NULL;
 
 	memcpy(end, op->elem->last, len);
 	while (i > 0 && ++end[i - 1] == 0)
@@ -164,12 +167,10 @@ static int append_end(struct nftnl_set *set, const struct set_spec *spec, const 
 		return nftnl_set_elem_set(start, NFTNL_SET_ELEM_USERDATA, udata, sizeof(udata));
 	}
 	elem = nftnl_set_elem_alloc();
-	if (!elem || nftnl_set_elem_set(elem, NFTNL_SET_ELEM_KEY, end, len) < 0) {
-		nftnl_set_elem_free(elem);
+	if (!elem || nftnl_set_elem_set(elem, NFTNL_SET_ELEM_KEY, end, len) < 0)
 		return -ENOMEM;
-	}
 	nftnl_set_elem_set_u32(elem, NFTNL_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
-	nftnl_set_elem_add(set, elem);
+	nftnl_set_elem_add(set, take_ptr(elem));
 	return 0;
 }
 
