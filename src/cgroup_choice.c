@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "cgroup-internal.h"
+#include "docker_json-internal.h"
 #include "jobfence/text.h"
 
 #define DRIVER_OPTION "native.cgroupdriver"
@@ -110,7 +111,9 @@ int cgroup_parse_daemon_json(const char *json, size_t len, struct cgroup_daemon_
 		*ret_file = file;
 		return 0;
 	}
-	root = json_loadb(json, len, 0, &error);
+	root = docker_json_parse(json, len, 0, &error);
+	if (!root && errno == ENOMEM)
+		return diag_set(diag, -ENOMEM, "out of memory");
 	if (!root)
 		return diag_set(diag, -EINVAL, "line %d: %s", error.line, error.text);
 	if (!json_is_object(root))

@@ -57,6 +57,12 @@ struct json_field {
 int docker_json_read(const json_t *object, const char *where, const struct json_field *fields,
 		     size_t fields_n, struct diag *diag);
 
+/*
+ * json_loadb(), but for its answer to a lack of memory: it leaves a character out of a string, "is-tas",
+ * and goes on. Returns NULL with errno ENOMEM, or with EINVAL and *ret_error.
+ */
+json_t *docker_json_parse(const char *json, size_t len, size_t flags, json_error_t *ret_error);
+
 /* One whole text whose outermost value is of @type. Returns 0, -EINVAL or -ENOMEM. */
 int docker_json_load(const char *json, size_t len, json_type type, const char *where,
 		     json_t **ret_root, struct diag *diag);

@@ -72,17 +72,43 @@ static const char *type_name(json_type type)
 	return "unknown";
 }
 
+static bool out_of_memory;
+
+static void *noting_malloc(size_t size)
+{
+	void *p = malloc(size);
+
+	out_of_memory = out_of_memory || !p;
+	return p;
+}
+
+json_t *docker_json_parse(const char *json, size_t len, size_t flags, json_error_t *ret_error)
+{
+	json_t *root;
+
+	json_set_alloc_funcs(noting_malloc, free);
+	out_of_memory = false;
+	root = json_loadb(json, len, flags, ret_error);
+	if (!out_of_memory) {
+		errno = EINVAL;
+		return root;
+	}
+	json_decref(root);
+	errno = ENOMEM;
+	return NULL;
+}
+
 static int parse_text(const char *json, size_t len, const char *where, json_t **ret_root,
 		      struct diag *diag)
 {
 	json_error_t error;
-	json_t *root = json_loadb(json, len, JSON_ALLOW_NUL, &error);
+	json_t *root = docker_json_parse(json, len, JSON_ALLOW_NUL, &error);
 
 	if (root) {
 		*ret_root = root;
 		return 0;
 	}
-	if (json_error_code(&error) == json_error_out_of_memory)
+	if (errno == ENOMEM)
 		return diag_set(diag, -ENOMEM, "%s: out of memory", where);
 	return diag_set(diag, -EINVAL, "%s: not valid JSON at byte %d: %s", where, error.position,
 			error.text);
