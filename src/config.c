@@ -180,15 +180,18 @@ static int read_mode_file(const char *path, char **ret_text, const char **ret_va
 	return 0;
 }
 
-static bool file_says(const char *path, enum network_mode mode)
+/* Returns 1, 0 or -ENOMEM. */
+static int file_says(const char *path, enum network_mode mode, struct diag *diag)
 {
 	_cleanup_free_ char *text = NULL;
 	const char *value;
 	enum network_mode said;
-	int line;
+	int line, r;
 
-	return read_mode_file(path, &text, &value, &line, NULL) == 0 && value &&
-	       network_mode_parse(value, &said, NULL) == 0 && said == mode;
+	r = read_mode_file(path, &text, &value, &line, diag);
+	if (r == -ENOMEM)
+		return r;
+	return r == 0 && value && network_mode_parse(value, &said, NULL) == 0 && said == mode;
 }
 
 static int load_mode_from_file(const char *path, enum network_mode *ret_mode,
@@ -231,8 +234,12 @@ static int load_mode(const struct config_sources *sources, struct config_draft *
 	r = network_mode_parse(variable, &draft->config.mode, diag);
 	if (r < 0)
 		return r;
-	if (!reload)
-		origin->environment_wins = !file_says(draft->environment_file, draft->config.mode);
+	if (!reload) {
+		r = file_says(draft->environment_file, draft->config.mode, diag);
+		if (r < 0)
+			return r;
+		origin->environment_wins = !r;
+	}
 	snprintf(origin->mode, sizeof(origin->mode), "environment");
 	return 0;
 }
@@ -420,15 +427,19 @@ static void remark_everything(struct config_origin *origin, const struct net_ent
 }
 
 /* The ports were read from the same file before, so it is there or may be absent. */
-static void load_egress(struct config_draft *draft, struct config_origin *origin)
+static int load_egress(struct config_draft *draft, struct config_origin *origin, struct diag *diag)
 {
 	struct config *config = &draft->config;
 	_cleanup_free_ char *text = NULL;
+	int r;
 
 	remark_everything(origin, &config->allow);
-	if (config->proxies.source == CONFIG_SOURCE_AUTO &&
-	    config_read_file(draft->shim_env, &text, NULL) == 0)
+	if (config->proxies.source != CONFIG_SOURCE_AUTO)
+		return 0;
+	r = config_read_file(draft->shim_env, &text, diag);
+	if (r == 0)
 		config_read_proxies(draft->shim_env, text, &config->proxies, origin);
+	return r == -ENOMEM ? r : 0;
 }
 
 /* ---- the engine ---- */
@@ -466,9 +477,7 @@ static int load_draft(const struct config_sources *sources, struct config_draft 
 		r = load_ports(path, draft, origin, diag);
 	if (r == 0)
 		r = load_docker(sources, &draft->config, diag);
-	if (r == 0)
-		load_egress(draft, origin);
-	return r;
+	return r ? r : load_egress(draft, origin, diag);
 }
 
 int config_load(const struct config_sources *sources, struct config *ret_config,
