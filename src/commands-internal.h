@@ -50,6 +50,7 @@ struct sentences {
 };
 
 void sentences_done(struct sentences *sentences);
+int sentences_add(struct sentences *sentences, const char *text); /* 0 or -ENOMEM */
 /*
  * One sentence per thing that is missing, unexpected or different. @ops are plan_make()'s.
  * Returns 0 or -ENOMEM.

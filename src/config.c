@@ -48,6 +48,7 @@ void config_defaults(struct config *ret_config)
 		.bridges_n = 1,
 		.cgroup_driver = CGROUP_DRIVER_AUTO,
 		.cgroup_required = true,
+		.own_tables = true,
 		.mark_bystander = 0x08000000,
 		.mark_container = 0x10000000,
 		.mark_host = 0x20000000,

@@ -100,6 +100,16 @@ static int set_yes_no(void *field, const char *value, const char **ret_why)
 	return 0;
 }
 
+static int set_owner(void *field, const char *value, const char **ret_why)
+{
+	bool *own = field;
+
+	if (strcmp(value, "auto") != 0 && strcmp(value, "no") != 0)
+		return -EINVAL;
+	*own = value[0] == 'a';
+	return 0;
+}
+
 static int set_driver(void *field, const char *value, const char **ret_why)
 {
 	enum cgroup_driver *driver = field;
@@ -296,6 +306,7 @@ static const struct key keys[] = {
 	{ "cgroup", "parent", set_cgroup, FIELD(config.cgroup_parent), RIGHT_CGROUP "docker" },
 	{ "cgroup", "engine", set_cgroup, FIELD(config.engine_cgroup),
 	  RIGHT_CGROUP "system.slice/docker.service" },
+	{ "nftables", "owner", set_owner, FIELD(config.own_tables), "must be auto or no" },
 	{ "marks", "bystander", set_mark, FIELD(marks[CONFIG_MARK_BYSTANDER]),
 	  RIGHT_MARK "0x08000000" },
 	{ "marks", "container", set_ct_mark, FIELD(marks[CONFIG_MARK_CONTAINER]),

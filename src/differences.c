@@ -36,7 +36,7 @@ static bool sentences_have(const struct sentences *sentences, const char *text)
 	return false;
 }
 
-static int sentences_add(struct sentences *sentences, const char *text)
+int sentences_add(struct sentences *sentences, const char *text)
 {
 	if (sentences->n == sentences->cap) {
 		size_t cap = sentences->cap ? sentences->cap * 2 : 16;
@@ -163,6 +163,10 @@ static void tell(struct teller *teller, const struct op *op)
 {
 	teller->text[0] = '\0';
 	switch (op->kind) {
+	case OP_SET_TABLE:
+		snprintf(teller->text, sizeof(teller->text),
+			 "different: table %s " TABLE_NAME " %s", op_family(op), op->name);
+		break;
 	case OP_ADD_TABLE:
 	case OP_DEL_TABLE:
 		snprintf(teller->text, sizeof(teller->text), "%s: table %s " TABLE_NAME,
@@ -211,7 +215,7 @@ static bool is_implied(const struct ops *ops, const struct op *op)
 
 	if (op->kind == OP_COMMIT)
 		return true;
-	if (op->kind == OP_ADD_TABLE || op->kind == OP_DEL_TABLE)
+	if (op->kind == OP_ADD_TABLE || op->kind == OP_DEL_TABLE || op->kind == OP_SET_TABLE)
 		return false;
 	/* what stands in for a set that is made anew */
 	if (spec->next && strcmp(op->name, spec->next) == 0)

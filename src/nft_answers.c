@@ -233,6 +233,7 @@ const char *missing_feature(const struct op *op, const char *expression, int err
 		       "CONFIG_NFT_OBJREF)";
 	case OP_ADD_SET:
 		return "sets whose elements count (nft_counter: CONFIG_NFT_COUNTER)";
+	case OP_SET_TABLE:
 	case OP_ADD_TABLE:
 	case OP_FLUSH_CHAIN:
 	case OP_DEL_CHAIN:

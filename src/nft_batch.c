@@ -17,13 +17,16 @@
 static int add_table(struct batch *batch, const struct op *op)
 {
 	_cleanup_(nftnl_table_freep) struct nftnl_table *table = nftnl_table_alloc();
-	bool add = op->kind == OP_ADD_TABLE;
+	bool add = op->kind != OP_DEL_TABLE;
 	struct nlmsghdr *nlh =
 		batch_begin(batch, op->family, add ? NFT_MSG_NEWTABLE : NFT_MSG_DELTABLE,
-			    add ? NLM_F_CREATE : 0);
+			    op->kind == OP_ADD_TABLE ? NLM_F_CREATE : 0);
 
 	if (!table || !nlh || nftnl_table_set_str(table, NFTNL_TABLE_NAME, TABLE_NAME) < 0)
 		return -ENOMEM;
+	/* without the attribute one that is there stays as it is */
+	if (op->kind == OP_SET_TABLE || op->flags)
+		nftnl_table_set_u32(table, NFTNL_TABLE_FLAGS, op->flags);
 	nftnl_table_nlmsg_build_payload(nlh, table);
 	batch_end(batch, nlh);
 	return 0;
@@ -229,6 +232,7 @@ ssize_t batch_add_ops(struct batch *batch, const struct skeleton *skeleton, cons
 	int r = 0;
 
 	switch (ops->kind) {
+	case OP_SET_TABLE:
 	case OP_ADD_TABLE:
 	case OP_DEL_TABLE:
 		r = add_table(batch, ops);

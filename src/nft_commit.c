@@ -16,6 +16,8 @@
 
 /* What the kernel's send buffer needs beside the payload. */
 #define SEND_BUFFER_SLACK 4096
+#define PROBE_TABLE_NAME "jobprobe"
+static_assert(sizeof(PROBE_TABLE_NAME) == sizeof(TABLE_NAME), "one is written over the other");
 
 /* Errors are to say which attribute they mean, without the whole message. Where the kernel cannot,
  * less is said. */
@@ -44,6 +46,26 @@ int nft_open(struct nft **ret_nft, struct diag *diag)
 	ask_for_details(nft);
 	*ret_nft = take_ptr(nft);
 	return 0;
+}
+
+int nft_reopen(struct nft *nft, struct diag *diag)
+{
+	_cleanup_(nft_closep) struct nft *fresh = NULL;
+	int r;
+
+	r = nft_open(&fresh, diag);
+	if (r < 0)
+		return r;
+	struct nft old = *nft;
+
+	*nft = *fresh;
+	*fresh = old;
+	return 0;
+}
+
+uint32_t nft_port(const struct nft *nft)
+{
+	return mnl_socket_get_portid(nft->socket);
 }
 
 struct nft *nft_close(struct nft *nft)
@@ -278,6 +300,20 @@ int nft_commit(struct nft *nft, const struct skeleton *skeleton, const struct op
 	return r;
 }
 
+/* The table of every message in a batch to one of the same length: its name is the first attribute of
+ * each, of type 1 in all kinds of objects. */
+static void rename_table(const struct batch *batch, const char name[static sizeof(TABLE_NAME)])
+{
+	for (size_t at = 0; at < batch->len;) {
+		struct nlmsghdr *nlh = (struct nlmsghdr *)(batch->data + at);
+		struct nlattr *attr = mnl_nlmsg_get_payload_offset(nlh, sizeof(struct nfgenmsg));
+
+		if (NFNL_SUBSYS_ID(nlh->nlmsg_type) == NFNL_SUBSYS_NFTABLES)
+			memcpy(mnl_attr_get_payload(attr), name, sizeof(TABLE_NAME));
+		at += NLMSG_ALIGN(nlh->nlmsg_len);
+	}
+}
+
 /* A batch without its end message is checked and thrown away by the kernel. Returns 1, 0 or -errno. */
 static int probe(struct nft *nft, const struct op *steps, size_t n)
 {
@@ -289,6 +325,7 @@ static int probe(struct nft *nft, const struct op *steps, size_t n)
 		r = (int)batch_add_ops(&batch, skeleton, &steps[i], 1);
 	if (r < 0)
 		return r;
+	rename_table(&batch, PROBE_TABLE_NAME);
 	nft->seq = batch.seq;
 
 	struct answers answers = { .first_seq = batch.first_seq, .end_seq = batch.seq };
@@ -342,4 +379,13 @@ int nft_probe_egress(struct nft *nft)
 	};
 
 	return probe(nft, steps, ARRAY_SIZE(steps));
+}
+
+int nft_probe_owner(struct nft *nft)
+{
+	const struct op step = { .kind = OP_ADD_TABLE,
+				 .family = FAMILY_INET,
+				 .flags = TABLE_OWNED };
+
+	return probe(nft, &step, 1);
 }

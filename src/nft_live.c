@@ -114,6 +114,9 @@ void op_text(const struct op *op, char *buffer, size_t size)
 	const char *family = family_name(op->family);
 
 	switch (op->kind) {
+	case OP_SET_TABLE:
+		snprintf(buffer, size, "set the flags of table %s %s", family, TABLE_NAME);
+		break;
 	case OP_ADD_TABLE:
 		snprintf(buffer, size, "add table %s %s", family, TABLE_NAME);
 		break;

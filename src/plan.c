@@ -414,6 +414,37 @@ int plan_elements(const struct ruleset *desired, const struct ruleset *actual, s
 	return 0;
 }
 
+int plan_tables(const struct skeleton *skeleton, const struct live *live, bool own,
+		struct ops *ret_ops)
+{
+	_cleanup_(ops_done) struct ops ops = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < FAMILY_MAX; i++) {
+		uint32_t have = live->table_flags[i], want = have & ~TABLE_DORMANT;
+		bool asleep = want != have;
+
+		if (!live->table[i] || !skeleton_has_family(skeleton, (enum family)i))
+			continue;
+		/* the kernel makes an owner of nobody but where the table outlives it */
+		if (own && have & TABLE_PERSIST)
+			want |= TABLE_OWNER;
+		if (want != have)
+			r = ops_add(&ops, &(struct op){ .kind = OP_SET_TABLE,
+							.family = (enum family)i,
+							.name = asleep ? "is dormant: its rules do "
+									 "nothing"
+								       : "has no owner: others can "
+									 "change it",
+							.flags = want });
+	}
+	if (r < 0)
+		return r;
+	*ret_ops = ops;
+	ops = (struct ops){ 0 };
+	return 0;
+}
+
 int plan_remove(const struct live *live, struct ops *ret_ops)
 {
 	_cleanup_(ops_done) struct ops ops = { 0 };

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "jobfence/owner.h"
 #include "jobfence/plan.h"
 
 #define LEFT_OUT_MAX 8 /* elements of one transaction that may be refused */
@@ -26,6 +27,10 @@ struct reconcile {
 	bool unsure;           /* of the step under way: something was passed over */
 	size_t left_out;
 	struct diag left_why;
+	bool own;        /* the tables shall be ours */
+	bool no_persist; /* the kernel cannot: it was tried */
+	bool asked;      /* and this is known */
+	enum ownership ownership;
 };
 
 int reconcile_new(struct nft *nft, struct reconcile **ret_reconcile)
@@ -62,6 +67,23 @@ void reconcile_touched(struct reconcile *reconcile)
 {
 	reconcile->mended = 0;
 	reconcile_forget(reconcile);
+}
+
+void reconcile_own(struct reconcile *reconcile, bool own)
+{
+	reconcile->own = own;
+}
+
+enum ownership reconcile_ownership(struct reconcile *reconcile)
+{
+	/* only an old kernel's own table, or an old table: asking costs an aborted transaction */
+	if (reconcile->ownership == OWNERSHIP_OLD_TABLE && !reconcile->asked) {
+		reconcile->asked = true;
+		reconcile->no_persist = nft_probe_owner(reconcile->nft) == 0;
+		if (reconcile->no_persist)
+			reconcile->ownership = OWNERSHIP_NO_KERNEL;
+	}
+	return reconcile->ownership;
 }
 
 const struct verdict *reconcile_verdicts(const struct reconcile *reconcile)
@@ -177,6 +199,34 @@ static int commit_some(struct reconcile *reconcile, const struct ops *ops,
 	return r;
 }
 
+static bool set_new_tables(struct ops *ops, uint32_t flags)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < ops->n; i++)
+		if (ops->op[i].kind == OP_ADD_TABLE) {
+			ops->op[i].flags = flags;
+			any = true;
+		}
+	return any;
+}
+
+/* New tables are made as they shall be, since that cannot be had later. Whether the kernel can is
+ * learnt by trying: where it can, as new ones do, that costs nothing. */
+static int commit_owned(struct reconcile *reconcile, struct ops *ops, struct commit_stats *stats,
+			struct diag *diag)
+{
+	bool owned = reconcile->own && !reconcile->no_persist && set_new_tables(ops, TABLE_OWNED);
+	int r = commit_some(reconcile, ops, stats, diag);
+
+	if (r != -EOPNOTSUPP || !owned)
+		return r;
+	set_new_tables(ops, 0);
+	r = commit_some(reconcile, ops, stats, diag);
+	reconcile->no_persist = r >= 0;
+	return r;
+}
+
 /* One port after the other, behind all else: who is gone is passed over. */
 static int commit_each_port(struct reconcile *reconcile, const struct ops *ops,
 			    struct commit_stats *stats, struct diag *diag)
@@ -188,7 +238,7 @@ static int commit_each_port(struct reconcile *reconcile, const struct ops *ops,
 		if (!is_port_op(&ops->op[i]))
 			r = ops_add(&others, &ops->op[i]);
 	if (r >= 0)
-		r = commit_some(reconcile, &others, stats, diag);
+		r = commit_owned(reconcile, &others, stats, diag);
 	for (size_t i = 0; r >= 0 && i < ops->n; i++) {
 		const struct ops one = { .op = &ops->op[i], .n = 1 };
 
@@ -210,9 +260,9 @@ static int commit(struct reconcile *reconcile, const struct ops *ops, struct com
 	for (size_t i = 0; r >= 0 && i < ops->n; i++)
 		r = ops_add(ops->op[i].family == FAMILY_NETDEV ? &netdev : &first, &ops->op[i]);
 	if (r >= 0)
-		r = commit_some(reconcile, &first, stats, diag);
+		r = commit_owned(reconcile, &first, stats, diag);
 	if (r >= 0)
-		r = commit_some(reconcile, &netdev, stats, diag);
+		r = commit_owned(reconcile, &netdev, stats, diag);
 	else
 		return r;
 	return r == -ENOENT ? commit_each_port(reconcile, &netdev, stats, diag) : r;
@@ -258,6 +308,40 @@ static bool is_stubborn(struct reconcile *reconcile, const struct ops *ops,
 	return reconcile->mended_n & (reconcile->mended_n + 1);
 }
 
+/* Tables that are there: awake and, where they outlive their owner, ours. Nothing in them changes. */
+static int commit_tables(struct reconcile *reconcile, const struct live *live,
+			 struct reconcile_result *result, struct diag *diag)
+{
+	_cleanup_(ops_done) struct ops ops = { 0 };
+	int r = plan_tables(reconcile->skeleton, live, reconcile->own, &ops);
+
+	if (r >= 0)
+		r = commit_some(reconcile, &ops, &result->stats, diag);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ops.n; i++)
+		result->taken +=
+			ops.op[i].flags & ~live->table_flags[ops.op[i].family] & TABLE_OWNER ? 1
+											     : 0;
+	result->steps += ops.n;
+	return 0;
+}
+
+static enum ownership judge_ownership(const struct reconcile *reconcile, const struct live *live)
+{
+	enum ownership ownership = OWNERSHIP_OURS;
+
+	if (!reconcile->own)
+		return OWNERSHIP_NOT_WANTED;
+	for (size_t i = 0; i < FAMILY_MAX; i++) {
+		if (!skeleton_has_family(reconcile->skeleton, (enum family)i))
+			continue;
+		if (live->table[i] && !(live->table_flags[i] & TABLE_PERSIST))
+			ownership = OWNERSHIP_OLD_TABLE;
+	}
+	return reconcile->no_persist ? OWNERSHIP_NO_KERNEL : ownership;
+}
+
 static int run_full(struct reconcile *reconcile, const struct model *model,
 		    const struct ruleset *desired, struct reconcile_result *result,
 		    struct diag *diag)
@@ -268,6 +352,10 @@ static int run_full(struct reconcile *reconcile, const struct model *model,
 
 	result->read = true;
 	result->torn = r >= 0 && live->torn;
+	if (r >= 0)
+		r = owner_check(live, nft_port(reconcile->nft), diag);
+	if (r >= 0)
+		r = commit_tables(reconcile, live, result, diag);
 	if (r >= 0)
 		r = plan_make(reconcile->skeleton, desired, live, &ops);
 	if (r >= 0)
@@ -280,7 +368,9 @@ static int run_full(struct reconcile *reconcile, const struct model *model,
 		r = commit(reconcile, &ops, &result->stats, diag);
 	if (r < 0 || reconcile->unsure) /* then it is no riddle that it will differ again */
 		reconcile->mended = 0;
-	result->steps = ops.n;
+	result->steps += ops.n;
+	if (r >= 0)
+		reconcile->ownership = judge_ownership(reconcile, live);
 	return r;
 }
 

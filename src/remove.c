@@ -12,6 +12,7 @@
 
 #include "jobfence/lock.h"
 #include "jobfence/log.h"
+#include "jobfence/owner.h"
 #include "jobfence/plan.h"
 
 static int refuse_running(pid_t pid)
@@ -59,6 +60,8 @@ static int remove_tables(struct nft *nft, const struct skeleton *skeleton, struc
 	struct commit_stats stats;
 	int r = nft_read(nft, skeleton, &live, diag);
 
+	if (r >= 0)
+		r = owner_check(live, 0, diag);
 	if (r >= 0)
 		r = plan_remove(live, &ops);
 	if (r >= 0)

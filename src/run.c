@@ -48,6 +48,7 @@ struct daemon {
 	struct report *report;
 	struct diag refused;      /* why the last reload was; empty: it was not */
 	bool bridge_meta, egress; /* what the kernel has */
+	enum ownership ownership; /* as it was logged last */
 	bool unfit; /* the host lacks what the configuration requires: no restart helps */
 	uint64_t retry_usec;
 	unsigned int periods;
@@ -118,6 +119,49 @@ static void say_result(struct daemon *d, const struct reconcile_result *result)
 			  result->read ? ", kernel read" : "");
 }
 
+/* Losing ownership makes no notification: the periodic look finds it. */
+static void say_taken(const struct daemon *d, size_t taken)
+{
+	if (taken > 0 && d->ownership == OWNERSHIP_UNKNOWN)
+		log_notice("took %zu tables over as they were, counters included", taken);
+	else if (taken > 0)
+		log_warn("%zu tables had lost their owner, which the kernel tells nobody; they are "
+			 "this daemon's again",
+			 taken);
+}
+
+static void say_ownership(struct daemon *d)
+{
+	enum ownership ownership = reconcile_ownership(d->reconcile);
+
+	if (ownership == d->ownership)
+		return;
+	d->ownership = ownership;
+	switch (ownership) {
+	case OWNERSHIP_UNKNOWN:
+		break;
+	case OWNERSHIP_OURS:
+		log_notice("no other process can change the tables (flags owner and persist)");
+		break;
+	case OWNERSHIP_NOT_WANTED:
+		log_notice("other processes can change the tables, as [nftables] owner = no says; "
+			   "what "
+			   "they change is put back");
+		break;
+	case OWNERSHIP_NO_KERNEL:
+		log_notice("other processes can change the tables (this kernel has no table flag "
+			   "persist, which came with 6.9); what they change is put back");
+		break;
+	case OWNERSHIP_OLD_TABLE:
+		log_warn("other processes can change the tables: they were made by another version "
+			 "or by nft, and the kernel gives such tables no owner; what is changed is "
+			 "put back; the next boot makes them anew, or, with a moment without a "
+			 "fence: systemctl stop jobfence; jobfence remove; systemctl start "
+			 "jobfence");
+		break;
+	}
+}
+
 static int get_model(struct daemon *d, struct model *ret_model, struct diag *diag)
 {
 	int r = host_get_model(d->host, ret_model);
@@ -150,7 +194,10 @@ static int step(struct daemon *d)
 		retry_later(d);
 	else
 		d->retry_usec = 0;
+	say_taken(d, result.taken);
 	say_result(d, &result);
+	if (d->ownership != OWNERSHIP_UNKNOWN)
+		say_ownership(d);
 	d->healing = false;
 	report_changes(d->report, &model, reconcile_verdicts(d->reconcile));
 	return 0;
@@ -302,6 +349,11 @@ static void reload(struct daemon *d)
 		return;
 	}
 	d->config = config;
+	if (!config.own_tables && before.own_tables && nft_reopen(d->nft, &diag) < 0) {
+		d->config = before;
+		refuse_reload(d, &diag);
+		return;
+	}
 	if (!same_sources(&config, &before)) {
 		if (make_host(d, &host, &diag) < 0) {
 			d->config = before;
@@ -313,6 +365,7 @@ static void reload(struct daemon *d)
 	}
 	d->origin = origin;
 	d->refused = (struct diag){ 0 };
+	reconcile_own(d->reconcile, d->config.own_tables);
 	reconcile_forget(d->reconcile);
 	say_mode(d);
 	request(d);
@@ -405,6 +458,8 @@ static int set_up(struct daemon *d, struct diag *diag)
 	if (r >= 0)
 		r = reconcile_new(d->nft, &d->reconcile);
 	if (r >= 0)
+		reconcile_own(d->reconcile, d->config.own_tables);
+	if (r >= 0)
 		r = report_new(&d->report);
 	return r < 0 ? r : make_host(d, &d->host, diag);
 }
@@ -427,6 +482,7 @@ static void learn_features(struct daemon *d)
 		log_notice("bridge jobs are not isolated from what a job on the host network puts "
 			   "on their bridge or port by packet sockets: this kernel lacks the "
 			   "netdev egress hook (5.16) or meta rtclassid (CONFIG_IP_ROUTE_CLASSID)");
+	say_ownership(d);
 	if (d->bridge_meta || d->egress)
 		request(d);
 }

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "commands-internal.h"
+#include "jobfence/owner.h"
 
 enum ruleset_state {
 	RULESET_UNKNOWN, /* not read: struct status_view.ruleset_trouble says why */
@@ -30,6 +31,9 @@ struct status_view {
 	const char *ruleset_trouble;     /* NULL: none */
 	const char *resolvers_origin;    /* NULL: none */
 	uint32_t proxies_local;          /* a bit per proxy of the model: it is this host */
+	enum owner owner;
+	const char *owner_text; /* of OWNER_ANOTHER */
+	bool owner_possible;    /* the kernel can: asked for OWNER_NOBODY only */
 	enum ruleset_state ruleset;
 	size_t differences;
 	pid_t daemon_pid;        /* 0: none runs; -1: one does, its pid is not known */
@@ -49,6 +53,7 @@ size_t status_net_raw_jobs(const struct status_view *view);
 bool status_row_held(const struct status_view *view, const struct status_row *row);
 
 const char *ruleset_state_name(enum ruleset_state state); /* "present", … */
+const char *owner_name(enum owner owner);                 /* NULL: OWNER_UNTOLD */
 const char *engine_state_name(enum engine_state state);   /* "lost", "syncing", "in_sync" */
 const char *cgroup_driver_name(enum cgroup_driver driver);
 const char *violation_policy_name(enum violation_policy policy);

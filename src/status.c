@@ -61,6 +61,7 @@ static int show(struct observer *observer, const struct config_origin *origin, b
 	_cleanup_(status_view_done) struct status_view view = { 0 };
 	struct engine_view engine = { 0 };
 	struct diag trouble = { 0 };
+	char owner[OWNER_TEXT_MAX] = "";
 	int r;
 
 	wait_for_engine(observer, &engine);
@@ -82,6 +83,11 @@ static int show(struct observer *observer, const struct config_origin *origin, b
 		.proxies_local = local_proxies(observer->host, &expected.model),
 		.daemon_pid = lock_holder(),
 	};
+	if (live)
+		view.owner = owner_judge(live, view.daemon_pid, owner);
+	view.owner_text = owner;
+	if (view.owner == OWNER_NOBODY && observer->config->own_tables)
+		view.owner_possible = nft_probe_owner(observer->nft) > 0;
 	r = status_view_fill(&view);
 	return r < 0 ? r : print(&view, as_json);
 }

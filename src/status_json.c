@@ -75,10 +75,11 @@ static json_t *ruleset_json(const struct status_view *view)
 {
 	bool read = view->live;
 
-	return json_pack("{s:s, s:o, s:o}", "state", ruleset_state_name(view->ruleset),
+	return json_pack("{s:s, s:o, s:o, s:o}", "state", ruleset_state_name(view->ruleset),
 			 "differences",
 			 read ? json_integer((json_int_t)view->differences) : json_null(),
-			 "trouble", safe_string(view->ruleset_trouble));
+			 "trouble", safe_string(view->ruleset_trouble), "owner",
+			 safe_string(owner_name(view->owner)));
 }
 
 static json_t *daemon_json(const struct status_view *view)

@@ -101,6 +101,42 @@ static void print_ruleset(FILE *out, const struct status_view *view)
 	}
 }
 
+static void print_owner(FILE *out, const struct status_view *view)
+{
+	char text[OWNER_TEXT_MAX];
+
+	switch (view->owner) {
+	case OWNER_UNTOLD:
+		break;
+	case OWNER_DAEMON:
+		fprintf(out, "tables        the daemon's: no other process can change them\n");
+		break;
+	case OWNER_ORPHAN:
+		fprintf(out, "tables        nobody's%s: other processes can change them\n",
+			!view->config->own_tables ? ", as [nftables] owner = no says"
+			: view->daemon_pid        ? "; the daemon's next look takes them back"
+						  : " until a daemon runs");
+		break;
+	case OWNER_NOBODY:
+		fprintf(out,
+			"tables        nobody's%s: other processes can change them, a running "
+			"daemon puts that back%s\n",
+			!view->config->own_tables ? ", as [nftables] owner = no says"
+			: view->owner_possible    ? ", made by another version or by nft"
+						  : ", since this kernel has no flag persist (6.9)",
+			view->config->own_tables && view->owner_possible ? "; the next boot makes "
+									   "them the daemon's"
+									 : "");
+		break;
+	case OWNER_ANOTHER:
+		fprintf(out,
+			"tables        NOT JOBFENCE'S: owned by %s, which alone can change "
+			"them; stop it\n",
+			text_safe(view->owner_text, text, sizeof(text)));
+		break;
+	}
+}
+
 static void print_daemon(FILE *out, const struct status_view *view)
 {
 	fprintf(out, "daemon        ");
@@ -147,6 +183,7 @@ static void print_head(FILE *out, const struct status_view *view)
 	print_bridges(out, view);
 	status_print_egress(out, view);
 	print_ruleset(out, view);
+	print_owner(out, view);
 	print_daemon(out, view);
 }
 

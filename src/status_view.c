@@ -38,6 +38,22 @@ const char *ruleset_state_name(enum ruleset_state state)
 	return "unknown";
 }
 
+const char *owner_name(enum owner owner)
+{
+	switch (owner) {
+	case OWNER_UNTOLD:
+		return NULL;
+	case OWNER_DAEMON:
+		return "daemon";
+	case OWNER_ORPHAN:
+	case OWNER_NOBODY:
+		return "nobody";
+	case OWNER_ANOTHER:
+		return "other";
+	}
+	return NULL;
+}
+
 const char *engine_state_name(enum engine_state state)
 {
 	switch (state) {
@@ -129,7 +145,7 @@ static int row_order(const void *a, const void *b)
 
 static int judge_ruleset(struct status_view *view)
 {
-	_cleanup_(ops_done) struct ops ops = { 0 };
+	_cleanup_(ops_done) struct ops ops = { 0 }, tables = { 0 };
 	int r;
 
 	view->ruleset = RULESET_UNKNOWN;
@@ -140,6 +156,9 @@ static int judge_ruleset(struct status_view *view)
 	if (!view->live->table[FAMILY_INET] && !view->live->table[FAMILY_BRIDGE])
 		return 0;
 	r = plan_make(view->expected->skeleton, view->expected->ruleset, view->live, &ops);
+	if (r >= 0)
+		r = plan_tables(view->expected->skeleton, view->live,
+				view->config->own_tables && view->daemon_pid != 0, &tables);
 	if (r < 0)
 		return r;
 
@@ -149,7 +168,8 @@ static int judge_ruleset(struct status_view *view)
 	if (r < 0)
 		return r;
 	view->differences = ops.n > 0 && sentences.n == 0 ? 1 : sentences.n;
-	view->ruleset = ops.n > 0 ? RULESET_DIFFERS : RULESET_PRESENT;
+	view->differences += tables.n;
+	view->ruleset = ops.n + tables.n > 0 ? RULESET_DIFFERS : RULESET_PRESENT;
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 
 #include "jobfence/lock.h"
 #include "jobfence/log.h"
+#include "jobfence/owner.h"
 #include "jobfence/plan.h"
 
 #define VERIFY_EQUAL 0
@@ -52,6 +53,27 @@ static void forgive_claims(struct ops *ops)
 	ops->n = kept;
 }
 
+/* The tables themselves: awake, and the daemon's where one runs. */
+static int compare_tables(const struct observer *observer, const struct expected *expected,
+			  const struct live *live, struct sentences *sentences)
+{
+	_cleanup_(sentences_done) struct sentences more = { 0 };
+	_cleanup_(ops_done) struct ops ops = { 0 };
+	char owner[OWNER_TEXT_MAX], text[OWNER_TEXT_MAX + 64];
+	pid_t daemon = lock_holder();
+	int r = plan_tables(expected->skeleton, live, observer->config->own_tables && daemon != 0,
+			    &ops);
+
+	if (r >= 0)
+		r = differences_text(&ops, NULL, NULL, &more);
+	for (size_t i = 0; r >= 0 && i < more.n; i++)
+		r = sentences_add(sentences, more.text[i]);
+	if (r < 0 || owner_judge(live, daemon, owner) != OWNER_ANOTHER)
+		return r;
+	snprintf(text, sizeof(text), "different: tables " TABLE_NAME " are owned by %s", owner);
+	return sentences_add(sentences, text);
+}
+
 /* The engine's whole picture first, then the kernel's. */
 static int take_look(struct observer *observer, struct look *look, struct diag *diag)
 {
@@ -76,6 +98,8 @@ static int take_look(struct observer *observer, struct look *look, struct diag *
 		forgive_claims(&ops);
 	if (r >= 0)
 		r = differences_text(&ops, host_cgroup_path, observer->host, &look->differences);
+	if (r >= 0)
+		r = compare_tables(observer, &expected, live, &look->differences);
 	if (r < 0)
 		return r;
 	count(&expected, look);

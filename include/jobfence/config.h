@@ -133,6 +133,8 @@ struct config {
 	uint32_t mark_container; /* conntrack mark, 0x10000000 */
 	uint32_t mark_host;      /* conntrack mark, 0x20000000 */
 
+	bool own_tables; /* true: nobody else can change the tables, where the kernel can do that */
+
 	enum egress egress_bridge; /* of bridge jobs: internet */
 	enum egress egress_host;   /* of host jobs: any, or internet */
 	struct net_entries allow;  /* for bridge jobs, although internal */

@@ -14,6 +14,11 @@ struct nft; /* one netlink socket */
 
 int nft_open(struct nft **ret_nft, struct diag *diag);
 struct nft *nft_close(struct nft *nft); /* NULL is fine; returns NULL */
+/* Another socket in the place of the old one: tables that this owned are nobody's then, and stay.
+ * Returns 0 or -errno; then the old one stays. */
+int nft_reopen(struct nft *nft, struct diag *diag);
+/* The netlink port of the socket: what a table's owner is called. */
+uint32_t nft_port(const struct nft *nft);
 DEFINE_CLEANUP(struct nft *, nft_close)
 
 /* Something in our tables that is not in the fixed list, or not as it should be. */
@@ -97,7 +102,15 @@ int nft_generation(struct nft *nft, uint32_t *ret_generation, struct diag *diag)
 int nft_rule_fingerprint(const struct chain *chain, const struct rule *rule,
 			 const struct skeleton_params *params, char **ret_text);
 
+/* Of a table: who opened the socket that made it is the only one who may change it, while the socket
+ * lives; and the table outlives the socket. Linux 5.12 and 6.9; older headers lack the second. */
+#define TABLE_DORMANT 0x1U
+#define TABLE_OWNER 0x2U
+#define TABLE_PERSIST 0x4U
+#define TABLE_OWNED (TABLE_OWNER | TABLE_PERSIST)
+
 enum op_kind {
+	OP_SET_TABLE, /* the flags of one that is there */
 	OP_ADD_TABLE,
 	OP_FLUSH_CHAIN,
 	OP_DEL_CHAIN,
@@ -121,8 +134,9 @@ static_assert(SET_MAX <= 64, "a bit for every set");
 struct op {
 	enum op_kind kind;
 	enum family family;
-	const char *name;          /* table op: NULL; else chain, set, counter */
-	enum set_id set;           /* OP_*_SET, OP_*_ELEM */
+	const char *name; /* chain, set, counter; OP_SET_TABLE: what is wrong with it; else NULL */
+	uint32_t flags;   /* OP_ADD_TABLE, OP_SET_TABLE */
+	enum set_id set;  /* OP_*_SET, OP_*_ELEM */
 	const struct elem *elem;   /* OP_*_ELEM */
 	const struct chain *chain; /* OP_ADD_CHAIN, OP_ADD_RULE */
 	const struct rule *rule;   /* OP_ADD_RULE */
@@ -157,7 +171,9 @@ int nft_commit(struct nft *nft, const struct skeleton *skeleton, const struct op
 	       struct commit_stats *ret_stats, struct diag *diag);
 
 /* Whether the kernel takes `meta ibrname` in the bridge family. Asked by a transaction that is
- * never committed. Returns 1, 0 or -errno. */
+ * never committed, about a table of another name: ours may be somebody's. Returns 1, 0 or -errno. */
 int nft_probe_bridge_meta(struct nft *nft);
 /* The same for the egress hook of a device and `meta rtclassid` in it. */
 int nft_probe_egress(struct nft *nft);
+/* The same for a table that is owned and outlives its owner. */
+int nft_probe_owner(struct nft *nft);

@@ -16,6 +16,14 @@
 int plan_make(const struct skeleton *skeleton, const struct ruleset *desired,
 	      const struct live *live, struct ops *ret_ops);
 
+/*
+ * What has to change in the tables themselves, before all else and in a transaction of its own (the
+ * kernel takes no new base chain beside it): one that somebody put to sleep filters nothing, and with
+ * @own one that its owner left is taken over, as it is. Returns 0 or -ENOMEM.
+ */
+int plan_tables(const struct skeleton *skeleton, const struct live *live, bool own,
+		struct ops *ret_ops);
+
 /* Nothing but elements of exact sets differs: plan_elements() will do. */
 bool plan_elements_suffice(const struct ruleset *desired, const struct ruleset *actual);
 

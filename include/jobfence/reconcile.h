@@ -14,8 +14,18 @@ struct reconcile;
 /* reconcile_result.stubborn when it is found */
 #define STUBBORN_FIRST 3
 
+/* Who may change the tables in the kernel, as of the last step that read it. */
+enum ownership {
+	OWNERSHIP_UNKNOWN,
+	OWNERSHIP_OURS,       /* nobody but this process */
+	OWNERSHIP_NOT_WANTED, /* anybody: so configured */
+	OWNERSHIP_NO_KERNEL,  /* anybody: before Linux 6.9 a table does not outlive its owner */
+	OWNERSHIP_OLD_TABLE,  /* anybody: made by another, and cannot be owned any more */
+};
+
 struct reconcile_result {
 	size_t steps;    /* of the transaction; 0: nothing had to change */
+	size_t taken;    /* tables that were there without an owner and are this process's now */
 	bool read;       /* the kernel was read for it */
 	bool torn;       /* … and kept changing meanwhile */
 	bool unsure;     /* something was passed over: another step is due soon */
@@ -31,9 +41,13 @@ int reconcile_new(struct nft *nft, struct reconcile **ret_reconcile); /* borrows
 struct reconcile *reconcile_free(struct reconcile *reconcile);
 DEFINE_CLEANUP(struct reconcile *, reconcile_free)
 
+/* Whether the tables shall be this process's own where the kernel can. Not so at first. */
+void reconcile_own(struct reconcile *reconcile, bool own);
+enum ownership reconcile_ownership(struct reconcile *reconcile);
+
 /*
- * Makes the kernel what @config and @model say. Returns 0 or -errno with @diag; after a failure
- * the kernel is as it was.
+ * Makes the kernel what @config and @model say. Returns 0 or -errno with @diag (-EBUSY: another process
+ * owns a table of ours); after a failure the kernel is as it was.
  */
 int reconcile_run(struct reconcile *reconcile, const struct config *config,
 		  const struct model *model, struct reconcile_result *ret_result,

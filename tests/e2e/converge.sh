@@ -62,7 +62,7 @@ verified() { # WHAT
 # The ruleset without what counts, in an order of its own.
 listing() {
 	host_exec nft -n list ruleset 2>/dev/null | awk '/^table/ { on = / jobfence / } on' |
-		sed 's/packets [0-9]* bytes [0-9]*//' | tr ',{}' '\n' | sed 's/^[[:space:]]*//; s/[[:space:]]*$//' |
+		sed 's/packets [0-9]* bytes [0-9]*//; s/ # progname.*//; /^\tflags/d' | tr ',{}' '\n' | sed 's/^[[:space:]]*//; s/[[:space:]]*$//' |
 		grep -v '^\(elements =\)\?$' | sort
 }
 
@@ -170,7 +170,41 @@ foreign() {
 		"$(($(grep -c 'nft.*changed' "$HOST_DIR/jobfence.log") - before))" -gt 0
 }
 
+# not_theirs WHAT NFT-COMMAND…: refused, or passed over, and nothing was to be healed.
+not_theirs() {
+	local what=$1 before
+
+	shift
+	before=$(grep -c 'changed' "$HOST_DIR/jobfence.log")
+	host_exec nft "$@" 2>/dev/null
+	listing >"$HOST_DIR/after"
+	check "$what: lines that differ" 0 "$(diff "$HOST_DIR/owned" "$HOST_DIR/after" | grep -c '^[<>]')"
+	check "$what: changes in the log" 0 "$(($(grep -c 'changed' "$HOST_DIR/jobfence.log") - before))"
+}
+
+# Where the kernel can, the tables are the daemon's.
+owned_hands() {
+	grep -q 'no other process can change the tables' "$HOST_DIR/jobfence.log" || {
+		section "foreign hands, owned: not in this kernel"
+		return
+	}
+	section "foreign hands, owned"
+	listing >"$HOST_DIR/owned"
+	not_theirs "a rule deleted" flush chain inet jobfence from_bridge
+	not_theirs "an element deleted" delete element inet jobfence host_apis '{ 10998 }'
+	not_theirs "a bystander too many" add element inet jobfence bystanders4 '{ 172.17.0.77 }'
+	not_theirs "table inet deleted" delete table inet jobfence
+	not_theirs "table bridge deleted" delete table bridge jobfence
+	check "remove, while the daemon runs" 1 "$(jobfence_cli remove >"$HOST_DIR/remove" 2>&1; echo $?)"
+	check "… and why" "*stop it first*" "$(<"$HOST_DIR/remove")"
+	streams_live "afterwards"
+}
+
 foreign_hands() {
+	jobfence_config $'[nftables]\nowner = no'
+	jobfence_signal HUP
+	host_wait 5000 grep -q 'as \[nftables\] owner = no says' "$HOST_DIR/jobfence.log"
+	check "reload with owner = no" 0 $?
 	section "foreign hands"
 	WHOLE=$(listing | wc -l)
 	foreign "a rule deleted" flush chain inet jobfence from_bridge
@@ -235,6 +269,7 @@ engine_dies stop
 section "the engine is killed"
 engine_dies kill
 stale_bystander
+owned_hands
 foreign_hands
 jobfence_stop
 check "jobfence stops" 0 $?

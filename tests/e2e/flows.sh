@@ -183,7 +183,8 @@ fence_start() {
 	jobfence_config "[environment]
 environment_file = $HOST_DIR/mode
 ${2-$EGRESS}
-$jobs"
+$jobs
+${TABLES-}"
 	: >"$HOST_DIR/jobfence.log"
 	jobfence_start || return 1
 	host_wait 10000 grep -qs 'in sync' "$HOST_DIR/jobfence.log" &&

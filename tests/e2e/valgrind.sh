@@ -18,7 +18,9 @@ heals() { host_exec nft list chain inet jobfence forward >/dev/null 2>&1; }
 HOST_LIVE_RESTORE=true host_up valgrind || broken "host_up"
 shim_start
 job_start bridge alpha && job_start host gamma && bystander_start delta || broken "containers"
-jobfence_config "[environment]
+jobfence_config "[nftables]
+owner = no
+[environment]
 environment_file = $HOST_DIR/mode"
 echo DSTACK_SERVER_JOB_NETWORK_MODE=2 >"$HOST_DIR/mode"
 
@@ -43,6 +45,11 @@ done
 host_exec nft flush ruleset
 host_wait 20000 heals
 check "a foreign flush healed" 0 $?
+sed -i 's/^owner = no/owner = auto/' "$HOST_DIR/jobfence.conf"
+: >"$HOST_DIR/notify.log"
+jobfence_signal HUP
+jobfence_wait READY=1 20000
+check "reload with owner = auto answered" 0 $?
 before=$(grep -c 'in sync' "$HOST_DIR/jobfence.log")
 engine_kill || broken "engine"
 # A socket that takes questions and answers none, and again, before the first question is given up.

@@ -24,6 +24,7 @@ static void assert_equals_defaults(const struct config *config)
 	assert_int_equal(config->on_violation, defaults.on_violation);
 	assert_int_equal(config->unconfinable, defaults.unconfinable);
 	assert_int_equal(config->cgroup_required, defaults.cgroup_required);
+	assert_int_equal(config->own_tables, defaults.own_tables);
 	assert_memory_equal(&config->ports, &defaults.ports, sizeof(defaults.ports));
 	assert_string_equal(config->docker, defaults.docker);
 	assert_int_equal(config->bridges_n, defaults.bridges_n);
@@ -58,6 +59,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config.on_violation, ON_VIOLATION_QUARANTINE);
 	assert_int_equal(config.unconfinable, UNCONFINABLE_REPORT);
 	assert_true(config.cgroup_required);
+	assert_true(config.own_tables);
 	assert_int_equal(config.ports.shim, 10998);
 	assert_int_equal(config.ports.dcgm, 10997);
 	assert_int_equal(config.ports.runner, 10999);
@@ -151,7 +153,7 @@ static void test_example_is_the_defaults(void **state)
 	char text[16384];
 	size_t keys_n = uncomment_example(text, sizeof(text));
 
-	assert_int_equal(keys_n, 40);
+	assert_int_equal(keys_n, 41);
 	write_file(conf_path, text);
 	loaded = load_good((struct config_sources){ 0 });
 	assert_equals_defaults(&loaded.config);
@@ -160,14 +162,15 @@ static void test_example_is_the_defaults(void **state)
 /* What the messages list is all that exists; each of it stands in the example, in its section. */
 static void test_example_has_every_key(void **state)
 {
-	static const char *const sections[] = { "jobs",    "environment", "ports",  "docker",
-						"cgroup",  "marks",       "egress", "metadata",
-						"enforce", "confine" };
+	static const char *const sections[] = { "jobs",     "environment", "ports",  "docker",
+						"cgroup",   "nftables",    "marks",  "egress",
+						"metadata", "enforce",     "confine" };
 	size_t listed_n = 0;
 	char text[16384];
 
 	uncomment_example(text, sizeof(text));
 	assert_refused("[x]\nx = 1\n", "sections are jobs, environment, ports, docker, cgroup, "
+				       "nftables, "
 				       "marks, egress, metadata, job \"PATTERN\", confine, "
 				       "enforce");
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
@@ -197,7 +200,7 @@ static void test_example_has_every_key(void **state)
 			listed_n++;
 		}
 	}
-	assert_int_equal(listed_n, 40);
+	assert_int_equal(listed_n, 41);
 }
 
 static void test_every_key_counts(void **state)
@@ -209,11 +212,13 @@ static void test_every_key_counts(void **state)
 		   "[docker]\nsocket = unix:///run/other.sock\nbridges = br-a, docker0\tbr.1@x\n"
 		   "[cgroup]\ndriver = systemd\nrequired = no\nparent = jobs.slice\n"
 		   "engine = /system.slice/docker.service/\n"
+		   "[nftables]\nowner = no\n"
 		   "[marks]\nbystander = 1\ncontainer = 65536\nhost = 0X80000000\n");
 	loaded = load_good((struct config_sources){ 0 });
 	assert_int_equal(loaded.config.on_violation, ON_VIOLATION_FENCE);
 	assert_int_equal(loaded.config.unconfinable, UNCONFINABLE_QUARANTINE);
 	assert_false(loaded.config.cgroup_required);
+	assert_false(loaded.config.own_tables);
 	assert_int_equal(loaded.config.ports.shim, 1);
 	assert_int_equal(loaded.config.ports.dcgm, 65535);
 	assert_int_equal(loaded.config.ports.runner, 3);

@@ -360,6 +360,55 @@ static void without_containers(void **state)
 	assert_non_null(strstr(unknown, "\n\nno running containers known\n"));
 }
 
+static void owners_of_the_tables(void **state)
+{
+	static const struct {
+		enum owner owner;
+		bool own, possible;
+		pid_t pid;
+		const char *text;
+	} cases[] = {
+		{ OWNER_DAEMON, true, false, 7,
+		  "\ntables        the daemon's: no other process can change them\n" },
+		{ OWNER_ORPHAN, true, false, 0,
+		  "\ntables        nobody's until a daemon runs: other processes can change "
+		  "them\n" },
+		{ OWNER_ORPHAN, true, false, 7,
+		  "\ntables        nobody's; the daemon's next look takes them back: other" },
+		{ OWNER_ORPHAN, false, false, 7,
+		  "\ntables        nobody's, as [nftables] owner = no says: other" },
+		{ OWNER_NOBODY, false, false, 7,
+		  "\ntables        nobody's, as [nftables] owner = no says: other" },
+		{ OWNER_NOBODY, true, false, 7,
+		  "\ntables        nobody's, since this kernel has no flag persist (6.9): other "
+		  "processes can change them, a running daemon puts that back\n" },
+		{ OWNER_NOBODY, true, true, 7,
+		  "\ntables        nobody's, made by another version or by nft: other processes "
+		  "can "
+		  "change them, a running daemon puts that back; the next boot makes them the "
+		  "daemon's\n" },
+		{ OWNER_ANOTHER, true, false, 7,
+		  "\ntables        NOT JOBFENCE'S: owned by x (pid 9), which alone can change "
+		  "them; "
+		  "stop it\n" },
+	};
+	struct fixture *f = *state;
+
+	assert_int_equal(status_view_fill(&f->view), 0);
+	f->view.owner_text = "x (pid 9)";
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		f->config.own_tables = cases[i].own;
+		f->view.owner = cases[i].owner;
+		f->view.owner_possible = cases[i].possible;
+		f->view.daemon_pid = cases[i].pid;
+
+		_cleanup_free_ char *text = printed(&f->view);
+
+		if (!strstr(text, cases[i].text))
+			fail_msg("case %zu: %s", i, text);
+	}
+}
+
 static void states_of_fence_and_daemon(void **state)
 {
 	static const struct {
@@ -499,7 +548,8 @@ static void the_json(void **state)
 		"\"egress\": {\"bridge\": \"internet\", \"host\": \"any\", "
 		"\"metadata_bridge\": \"deny\", \"metadata_host\": \"allow\", \"resolvers\": [], "
 		"\"resolvers_origin\": null, \"proxies\": [], \"attached\": [], \"remarks\": []}, "
-		"\"ruleset\": {\"state\": \"present\", \"differences\": 0, \"trouble\": null}, "
+		"\"ruleset\": {\"state\": \"present\", \"differences\": 0, \"trouble\": null, "
+		"\"owner\": null}, "
 		"\"daemon\": {\"running\": true, \"pid\": 1234}, "
 		"\"counters\": {\"one\": {\"packets\": 12, \"bytes\": 3456}, \"two\": null}, "
 		"\"containers\": ["
@@ -568,7 +618,7 @@ static void the_json_of_the_unknown(void **state)
 				     "\"parent\": null, \"shared\": false, "
 				     "\"trouble\": \"no cgroup v2\"}"));
 	assert_non_null(strstr(text, "{\"state\": \"unknown\", \"differences\": null, "
-				     "\"trouble\": \"needs root\"}"));
+				     "\"trouble\": \"needs root\", \"owner\": null}"));
 	assert_non_null(strstr(text, "\"daemon\": {\"running\": true, \"pid\": null}"));
 	assert_non_null(strstr(text, "\"counters\": {\"spoofed\": null, "));
 	assert_non_null(strstr(text, "\"stopped_packets\": null"));
@@ -587,6 +637,7 @@ int main(void)
 		TEST(without_containers),
 		TEST(states_of_fence_and_daemon),
 		TEST(differences_are_counted),
+		TEST(owners_of_the_tables),
 		TEST(the_order_of_rows),
 		TEST(packets_are_those_of_the_job),
 		TEST(policy_and_status_agree_on_comments),
