@@ -109,7 +109,8 @@ static void watch_for_socket(struct engine *engine)
 	if (!folder)
 		return;
 	if (sd_event_add_inotify(engine->event, &engine->watch, folder,
-				 IN_CREATE | IN_MOVED_TO | IN_ONLYDIR, on_watch, engine) < 0)
+				 IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR, on_watch,
+				 engine) < 0)
 		return;
 	sd_event_source_set_description(engine->watch, "engine-watch");
 }

@@ -15,6 +15,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fake_engine.h"
@@ -40,6 +41,7 @@ struct connection {
 	size_t out_len, out_sent, out_total;
 	bool stream, ends; /* ends: closed when all is written */
 	char *held;        /* the path whose answer is held back */
+	int64_t due_ms;    /* when the next byte may go, where the engine is slow */
 };
 
 struct fake_engine {
@@ -48,6 +50,7 @@ struct fake_engine {
 	char folder[64], socket_path[96];
 	int listener, wake;
 	bool stop, hang, bad_method;
+	int64_t slow_ms;
 	size_t split;
 	struct route routes[ROUTES_MAX];
 	size_t routes_n;
@@ -61,6 +64,14 @@ static void *must(void *memory)
 	if (!memory)
 		errx(1, "fake engine: out of memory");
 	return memory;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void lock(struct fake_engine *fake)
@@ -161,12 +172,15 @@ static void flush_connection(struct fake_engine *fake, struct connection *c)
 
 	if (first && part > fake->split - c->out_total)
 		part = fake->split - c->out_total;
+	if (fake->slow_ms && part > 1)
+		part = 1;
 	n = send(c->fd, c->out + c->out_sent, part, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0) {
 		if (errno != EAGAIN)
 			close_connection(c);
 		return;
 	}
+	c->due_ms = now_ms() + fake->slow_ms;
 	c->out_sent += (size_t)n;
 	c->out_total += (size_t)n;
 	if (first)
@@ -303,6 +317,11 @@ static void accept_one(struct fake_engine *fake)
 
 /* --- the thread --- */
 
+static bool may_write(const struct connection *c)
+{
+	return (c->out_len > c->out_sent || c->ends) && c->due_ms <= now_ms();
+}
+
 static size_t fill_polls(struct fake_engine *fake, struct pollfd *polls, size_t *slots)
 {
 	size_t n = 0;
@@ -318,8 +337,7 @@ static size_t fill_polls(struct fake_engine *fake, struct pollfd *polls, size_t 
 			continue;
 		slots[n] = i;
 		polls[n].fd = c->fd;
-		polls[n++].events =
-			(short)(POLLIN | (c->out_len > c->out_sent || c->ends ? POLLOUT : 0));
+		polls[n++].events = (short)(POLLIN | (may_write(c) ? POLLOUT : 0));
 	}
 	return n;
 }
@@ -342,7 +360,7 @@ static void serve(struct fake_engine *fake, const struct pollfd *polls, const si
 			continue; /* closed meanwhile */
 		if (polls[i].revents & (POLLIN | POLLHUP | POLLERR))
 			read_connection(fake, c);
-		if (c->fd >= 0 && (c->out_len > c->out_sent || c->ends))
+		if (c->fd >= 0 && may_write(c))
 			flush_connection(fake, c);
 	}
 }
@@ -356,11 +374,13 @@ static void *run(void *data)
 
 	while (!stop) {
 		size_t n;
+		int wait;
 
 		pthread_mutex_lock(&fake->lock);
 		n = fill_polls(fake, polls, slots);
+		wait = fake->slow_ms ? 1 : -1;
 		pthread_mutex_unlock(&fake->lock);
-		if (poll(polls, n, -1) < 0 && errno != EINTR)
+		if (poll(polls, n, wait) < 0 && errno != EINTR)
 			err(1, "fake engine: poll");
 		pthread_mutex_lock(&fake->lock);
 		stop = fake->stop;
@@ -393,13 +413,23 @@ static void close_listener(struct fake_engine *fake)
 
 struct fake_engine *fake_engine_new(void)
 {
+	char folder[] = "/tmp/fake-engine.XXXXXX", path[96];
+	struct fake_engine *fake;
+
+	if (!mkdtemp(folder))
+		err(1, "fake engine: mkdtemp");
+	snprintf(path, sizeof(path), "%s/docker.sock", folder);
+	fake = fake_engine_new_at(path);
+	strcpy(fake->folder, folder);
+	return fake;
+}
+
+struct fake_engine *fake_engine_new_at(const char *socket_path)
+{
 	struct fake_engine *fake = must(calloc(1, sizeof(*fake)));
 
 	pthread_mutex_init(&fake->lock, NULL);
-	strcpy(fake->folder, "/tmp/fake-engine.XXXXXX");
-	if (!mkdtemp(fake->folder))
-		err(1, "fake engine: mkdtemp");
-	snprintf(fake->socket_path, sizeof(fake->socket_path), "%s/docker.sock", fake->folder);
+	snprintf(fake->socket_path, sizeof(fake->socket_path), "%s", socket_path);
 	fake->record = must(calloc(1, RECORD_MAX));
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
 		fake->connections[i].fd = -1;
@@ -428,7 +458,8 @@ struct fake_engine *fake_engine_free(struct fake_engine *fake)
 	}
 	close_listener(fake);
 	close(fake->wake);
-	rmdir(fake->folder);
+	if (fake->folder[0])
+		rmdir(fake->folder);
 	pthread_mutex_destroy(&fake->lock);
 	free(fake->record);
 	free(fake);
@@ -577,6 +608,15 @@ void fake_engine_listen(struct fake_engine *fake, bool listen)
 		for (size_t i = 0; i < CONNECTIONS_MAX; i++)
 			close_connection(&fake->connections[i]);
 	}
+	unlock(fake);
+}
+
+void fake_engine_slow(struct fake_engine *fake, unsigned ms)
+{
+	lock(fake);
+	fake->slow_ms = ms;
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+		fake->connections[i].due_ms = 0;
 	unlock(fake);
 }
 

@@ -21,7 +21,8 @@ enum fake_form {
 };
 
 struct fake_engine *fake_engine_new(void); /* exits the process where it cannot be made */
-struct fake_engine *fake_engine_free(struct fake_engine *fake); /* NULL is fine; returns NULL */
+struct fake_engine *fake_engine_new_at(const char *socket_path); /* in a folder that is there */
+struct fake_engine *fake_engine_free(struct fake_engine *fake);  /* NULL is fine; returns NULL */
 const char *fake_engine_socket(const struct fake_engine *fake);
 
 void fake_engine_answer(struct fake_engine *fake, const char *path, int status, const char *body);
@@ -40,6 +41,8 @@ size_t fake_engine_streams(struct fake_engine *fake); /* how many are open now *
 
 void fake_engine_hang(struct fake_engine *fake, bool hang); /* accepts, reads, answers nothing */
 void fake_engine_listen(struct fake_engine *fake, bool listen); /* false: no socket, all closed */
+/* One byte of each connection in so many milliseconds; 0: as fast as it goes. */
+void fake_engine_slow(struct fake_engine *fake, unsigned ms);
 /* Each answer is sent in two parts, the first of @bytes bytes; 0: whole. */
 void fake_engine_split(struct fake_engine *fake, size_t bytes);
 

@@ -3,6 +3,10 @@
  * The engine client when things break: the engine away, hung or replaced, answers that are late,
  * wrong, hostile or cut at any byte, and the end of the client at any time.
  */
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
 #include "engine_fixture.h"
 
 /* --- losses --- */
@@ -37,6 +41,31 @@ static void a_socket_that_returns_is_seen_at_once(void **state)
 	before = engine_now_us();
 	WAIT_IN_SYNC(fx);
 	assert_true(engine_now_us() - before < 2000000);
+}
+
+/* It is there, but nobody may or can speak to it, until an administrator mends that. */
+static void a_socket_that_is_permitted_is_seen_at_once(void **state)
+{
+	struct fixture *fx = *state;
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), accepted = -1;
+	uint64_t before;
+
+	fake_engine_listen(fx->fake, false);
+	strcpy(addr.sun_path, fake_engine_socket(fx->fake));
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	start(fx);
+	fx->engine->retry_ms = 10000;
+	WAIT(fx, fx->view.trouble && strstr(fx->view.trouble, "refused"));
+	run_for(fx, 100);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(chmod(addr.sun_path, 0660), 0);
+	before = engine_now_us();
+	WAIT(fx, (accepted = accept(fd, NULL, NULL)) >= 0);
+	assert_true(engine_now_us() - before < 2000000);
+	close(accepted);
+	close(fd);
+	unlink(addr.sun_path);
 }
 
 static void lose_and_return(struct fixture *fx, bool cleanly)
@@ -340,6 +369,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(no_engine_yet),
 		TEST(a_socket_that_returns_is_seen_at_once),
+		TEST(a_socket_that_is_permitted_is_seen_at_once),
 		TEST(a_stream_that_ends),
 		TEST(a_stream_that_breaks),
 		TEST(a_restart_of_the_engine),
