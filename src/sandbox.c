@@ -174,13 +174,13 @@ static int allow_call(scmp_filter_ctx ctx, const struct sandbox_call *call)
 		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, number, 0);
 	case SANDBOX_IS:
 		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, number, 1,
-					SCMP_CMP(call->arg, SCMP_CMP_EQ, call->value));
+					SCMP_CMP(call->arg, SCMP_CMP_EQ, call->value, 0));
 	case SANDBOX_NONE:
 		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, number, 1,
 					SCMP_CMP(call->arg, SCMP_CMP_MASKED_EQ, call->value, 0));
 	case SANDBOX_SELF:
 		return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, number, 1,
-					SCMP_CMP(call->arg, SCMP_CMP_EQ, (uint64_t)getpid()));
+					SCMP_CMP(call->arg, SCMP_CMP_EQ, (uint64_t)getpid(), 0));
 	}
 	return -EINVAL;
 }
