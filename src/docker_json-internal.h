@@ -19,6 +19,9 @@
 #define JSON_DNS_MAX 32
 #define JSON_TEXT_MAX 4095   /* of a path, name or label that is kept */
 #define JSON_LABELS_MAX 4096 /* bytes of all labels that are kept of one container */
+/* The same of their text, where an escape of six may be one byte. */
+#define JSON_LABELS_RAW_MAX (6 * JSON_LABELS_MAX)
+#define JSON_LABELS_CUT "" /* a label of this name: others were taken out */
 
 enum json_field_kind {
 	FIELD_STRING,

@@ -76,6 +76,8 @@ static int keep_all_labels(json_t *labels, struct container *container, struct d
 	json_t *value;
 	size_t used = 0;
 
+	container->labels_cut = json_object_get(labels, JSON_LABELS_CUT);
+
 	json_object_foreach(labels, key, value)
 	{
 		const char *text = json_string_value(value);

@@ -33,7 +33,8 @@ static const struct {
 	/* Fresh: it finds out that the socket has gone or changed hands. */
 	[ASK_PING] = { 10000, 4096, true },
 	[ASK_INFO] = { 30000, 4 * MIB, false },
-	[ASK_CONTAINERS] = { 30000, 16 * MIB, false },
+	/* One at a time; most of its labels are taken out before it is parsed. */
+	[ASK_CONTAINERS] = { 30000, 64 * MIB, false },
 	[ASK_NETWORKS] = { 30000, 16 * MIB, false },
 	[ASK_LISTED] = { 30000, 4 * MIB, false },
 	[ASK_INSPECT] = { 120000, 4 * MIB, false },

@@ -209,6 +209,8 @@ static void take_containers(struct engine *engine, const struct ask *ask,
 
 	if (engine->refresh.phase != REFRESH_LISTING || list->containers_seq)
 		return;
+	if (answer->body)
+		docker_json_trim(answer->body, answer->len);
 	r = docker_json_container_list(answer->body, answer->len, &list->containers,
 				       &list->containers_n, &diag);
 	if (r) {
@@ -244,9 +246,12 @@ static int take_listed(struct engine *engine, const struct ask *ask,
 		       const struct http_answer *answer, struct diag *diag)
 {
 	struct picture_list list = { 0 };
-	int r = docker_json_container_list(answer->body, answer->len, &list.containers,
-					   &list.containers_n, diag);
+	int r;
 
+	if (answer->body)
+		docker_json_trim(answer->body, answer->len);
+	r = docker_json_container_list(answer->body, answer->len, &list.containers,
+				       &list.containers_n, diag);
 	if (r)
 		return r;
 	if (!list.containers_n)
@@ -342,8 +347,15 @@ static void take_one_or_miss(struct engine *engine, const struct ask *ask,
 
 static bool is_usable(struct engine *engine, const char *what, const struct http_answer *answer)
 {
+	static const char labels[] = ". Labels of images are the most of it: find the container by "
+				     "docker ps -aq | "
+				     "xargs -n 1 sh -c 'docker inspect $0 | wc -c; echo $0', and "
+				     "remove it";
+	bool listed = strcmp(what, "/containers/json") == 0;
+
 	if (answer->error)
-		engine_lost(engine, "%s: %s", what, answer->trouble);
+		engine_lost(engine, "%s: %s%s", what, answer->trouble,
+			    listed && answer->error == -EFBIG ? labels : "");
 	else if (answer->status != 200)
 		engine_lost(engine, "%s: HTTP %ld: %.*s", what, answer->status,
 			    answer->len > 200 ? 200 : (int)answer->len,

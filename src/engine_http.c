@@ -289,14 +289,25 @@ void http_cancel(struct http_call *call)
 	free_call(call);
 }
 
+/* Valid until the next one. */
+static const char *too_large(const struct http_call *call)
+{
+	static char text[80];
+
+	if (call->head_bytes > HEAD_MAX_BYTES)
+		return "the head of the answer is too large";
+	snprintf(text, sizeof(text), "the answer is larger than %zu KiB",
+		 call->ask.body_max / 1024);
+	return text;
+}
+
 static int error_of(const struct http_call *call, CURLcode code, const char **ret_trouble)
 {
 	long os_error = 0;
 
 	*ret_trouble = curl_easy_strerror(code);
 	if (call->error) {
-		*ret_trouble =
-			call->error == -EFBIG ? "the answer is too large" : strerror(-call->error);
+		*ret_trouble = call->error == -EFBIG ? too_large(call) : strerror(-call->error);
 		return call->error;
 	}
 	switch ((int)code) {

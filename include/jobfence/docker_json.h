@@ -42,6 +42,9 @@ struct engine_info {
 int docker_json_version(const char *json, size_t len, char ret_api[static 16],
 			char ret_min_api[static 16], struct diag *diag);
 int docker_json_info(const char *json, size_t len, struct engine_info *ret_info, struct diag *diag);
+/* Takes the labels that are too many to be kept out of a list of containers, in place: parsing costs
+ * twenty times their size. Whatever the text is, what it says of a container is as strict. */
+void docker_json_trim(char *json, size_t len);
 /* GET /containers/json: list facts only, inspected = false. */
 int docker_json_container_list(const char *json, size_t len, struct container **ret_containers,
 			       size_t *ret_n, struct diag *diag);

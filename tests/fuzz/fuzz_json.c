@@ -135,6 +135,52 @@ static int by_id(const void *a, const void *b)
 	return strcmp(((const struct container *)a)->id, ((const struct container *)b)->id);
 }
 
+static bool has_label(const struct container *c, const char *label)
+{
+	for (const char *own = c->labels; own && *own; own += strlen(own) + 1)
+		if (!strcmp(own, label))
+			return true;
+	return false;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return !strcmp(a ? a : "", b ? b : "");
+}
+
+/* What was taken out changes nothing but what may be looked for, and then it is said. */
+static void check_trimmed(const struct container *whole, const struct container *trimmed)
+{
+	CHECK(!strcmp(whole->id, trimmed->id) && !strcmp(whole->name, trimmed->name));
+	CHECK(whole->is_task == trimmed->is_task && whole->state == trimmed->state);
+	CHECK(same_text(whole->task_id, trimmed->task_id));
+	CHECK(whole->network_kind == trimmed->network_kind);
+	CHECK(same_text(whole->network_ref, trimmed->network_ref));
+	CHECK(whole->endpoints_n == trimmed->endpoints_n && whole->ports_n == trimmed->ports_n);
+	CHECK(!whole->labels_cut || trimmed->labels_cut);
+	for (const char *own = whole->labels; own && *own; own += strlen(own) + 1)
+		CHECK(trimmed->labels_cut || has_label(trimmed, own));
+}
+
+static void check_trim(const char *json, size_t len, const struct container *whole, size_t whole_n)
+{
+	char *copy = fuzz_text((const uint8_t *)json, len);
+	struct container *trimmed = NULL;
+	size_t n = 0;
+
+	docker_json_trim(copy, len);
+	CHECK(copy[len] == '\0');
+	if (whole)
+		CHECK(docker_json_container_list(copy, len, &trimmed, &n, NULL) == 0 &&
+		      n == whole_n);
+	for (size_t i = 0; i < n; i++) {
+		check_trimmed(&whole[i], &trimmed[i]);
+		container_done(&trimmed[i]);
+	}
+	free(trimmed);
+	free(copy);
+}
+
 static void list(const char *json, size_t len)
 {
 	struct container *containers = (struct container *)&containers;
@@ -143,6 +189,7 @@ static void list(const char *json, size_t len)
 	bool twice = false;
 	int r = docker_json_container_list(json, len, &containers, &n, &diag);
 
+	check_trim(json, len, r ? NULL : containers, r ? 0 : n);
 	if (r) {
 		fuzz_check_refusal(r, &diag);
 		CHECK(n == 77 && containers == (struct container *)&containers);

@@ -244,9 +244,50 @@ static void long_names_are_cut(void **state)
 	free(list);
 }
 
+/* Megabytes of labels before and behind the one that counts. */
+static void trimmed_labels(void **state)
+{
+	static const char head[] = "[{\"Id\":\"" ID_A "\",\"State\":\"running\",\"Labels\":{";
+	static const char *const counts[] = { "\"k\":\"v\"", "\"ai.dstack.shim.is-task\":\"true\"",
+					      "\"ai.dstack.shim.is-tas\\u006b\":\"true\"",
+					      "\"\\u0061i.dstack.shim.is-task\":\"true\"" };
+	static const char *const odd[] = { "}", "]{", "\\\"", "\\\\" };
+	size_t room = 3000000;
+	char *text = malloc(room);
+
+	assert_non_null(text);
+	for (size_t job = 0; job < sizeof(counts) / sizeof(counts[0]); job++) {
+		struct container *list = NULL;
+		size_t n = 0, left = 0, len = (size_t)sprintf(text, "%s", head);
+
+		for (unsigned i = 0; i < 20000; i++)
+			len += (size_t)sprintf(text + len, "\"%u%s\":\"%s, \\\"x\", ", i,
+					       odd[i % 4], odd[(i / 4) % 4]);
+		len += (size_t)sprintf(text + len, "%s", counts[job]);
+		for (unsigned i = 0; i < 20000; i++)
+			len += (size_t)sprintf(text + len, " ,\"b%u\" : \"\"", i);
+		len += (size_t)sprintf(text + len, "},\"Names\":[\"/Labels\"]}]");
+		assert_true(len < room);
+		docker_json_trim(text, len);
+		assert_int_equal(strlen(text), len);
+		assert_int_equal(docker_json_container_list(text, len, &list, &n, NULL), 0);
+		assert_int_equal(n, 1);
+		assert_int_equal(list[0].is_task, job > 0);
+		assert_true(job || list[0].labels_cut);
+		assert_string_equal(list[0].name, "Labels");
+		for (size_t i = 0; i < len; i++)
+			left += text[i] != ' ';
+		assert_in_range(left, 4096, 30000); /* is what the parser has to do */
+		container_done(&list[0]);
+		free(list);
+	}
+	free(text);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(trimmed_labels),
 		cmocka_unit_test(counts_are_bounded),
 		cmocka_unit_test(long_names_are_cut),
 		cmocka_unit_test(bad_texts),

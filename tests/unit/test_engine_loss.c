@@ -250,13 +250,13 @@ static void answers_that_are_too_large(void **state)
 	assert_non_null(text);
 	memset(text, ' ', size);
 	fake_engine_answer_as(fx->fake, LISTS, FAKE_LENGTH, 200, text, size);
-	is_lost_and_returns(fx, LISTS, "too large");
+	is_lost_and_returns(fx, LISTS, "the answer is larger than");
 	/* a head without an end */
 	strcpy(text, "HTTP/1.1 200 OK\r\n");
 	for (size_t at = strlen(text); at < size - 100; at += 49)
 		sprintf(text + at, "X-Head-%08zx: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n", at);
 	fake_engine_answer_as(fx->fake, "/version", FAKE_RAW, 0, text, strlen(text));
-	is_lost_and_returns(fx, "/version", "too large");
+	is_lost_and_returns(fx, "/version", "the answer is larger than");
 	free(text);
 }
 
