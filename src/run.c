@@ -502,7 +502,7 @@ static void confine(void)
 		log_warn("the daemon's own sandbox is not whole, the fence stands all the same: %s",
 			 diag.text);
 	else
-		log_debug("confined: CAP_NET_ADMIN, Landlock %d, system-call filter",
+		log_debug("confined: two capabilities, Landlock %d, system-call filter",
 			  sandbox.landlock);
 }
 

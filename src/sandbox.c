@@ -66,11 +66,13 @@ static int set_caps(uint64_t caps)
 	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
+/* CAP_DAC_OVERRIDE: a hierarchy's root folder is nobody's to write to, root's neither. */
+#define KEPT (1ULL << CAP_NET_ADMIN | 1ULL << CAP_DAC_OVERRIDE)
+
 /* Where the unit has left no more than what is wanted nothing is to be done, and its filter would
  * refuse to: a unit can also have taken CAP_SETPCAP. */
 static int drop_capabilities(void)
 {
-	const uint64_t wanted = 1ULL << CAP_NET_ADMIN;
 	uint64_t permitted = 0;
 	int r = get_caps(&permitted);
 
@@ -78,10 +80,10 @@ static int drop_capabilities(void)
 		return r;
 	if (permitted & 1ULL << CAP_SETPCAP)
 		for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
-			if (cap != CAP_NET_ADMIN && prctl(PR_CAPBSET_DROP, cap) < 0)
+			if (!(KEPT & 1ULL << cap) && prctl(PR_CAPBSET_DROP, cap) < 0)
 				return -errno;
-	if (permitted & ~wanted)
-		return set_caps(permitted & wanted);
+	if (permitted & ~KEPT)
+		return set_caps(permitted & KEPT);
 	return 0;
 }
 
