@@ -152,7 +152,7 @@ static inline uint8_t host_of(const struct fixture *fx, const char *id)
 static inline void listed_text(char *text, size_t size, const char *id, const char *state)
 {
 	snprintf(text, size,
-		 "{\"Id\":\"%s\",\"Names\":[\"/job\"],\"State\":\"%s\",\"Labels\":{},"
+		 "{\"Id\":\"%.64s\",\"Names\":[\"/job\"],\"State\":\"%s\",\"Labels\":{},"
 		 "\"HostConfig\":{\"NetworkMode\":\"default\"},\"NetworkSettings\":{\"Networks\":"
 		 "{\"bridge\":{\"NetworkID\":\"\",\"IPAddress\":\"\"}}}}",
 		 id, state);
@@ -177,11 +177,11 @@ static inline void has_container(struct fixture *fx, const char *id, const char 
 {
 	char path[200], one[700], text[1500];
 
-	snprintf(path, sizeof(path), LISTS "&filters={\"id\":[\"%s\"]}", id);
+	snprintf(path, sizeof(path), LISTS "&filters={\"id\":[\"%.64s\"]}", id);
 	listed_text(one, sizeof(one), id, state ?: "");
 	snprintf(text, sizeof(text), state ? "[%s]" : "[]", one);
 	fake_engine_answer(fx->fake, path, 200, text);
-	snprintf(path, sizeof(path), "/containers/%s/json", id);
+	snprintf(path, sizeof(path), "/containers/%.64s/json", id);
 	if (!state) {
 		fake_engine_forget(fx->fake, path);
 		return;
