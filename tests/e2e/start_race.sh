@@ -5,13 +5,14 @@
 # long as they live. With jobfence running; with jobfence stopped after its ruleset was installed; and
 # towards jobs and published ports that were born after it stopped.
 #
-# Usage: start_race.sh [--quick] [STARTS]     (200 starts of each kind; --quick: 20)
+# Usage: start_race.sh [--quick|--long] [STARTS]     (60 starts of each kind; 20; 200)
 set -u
 # shellcheck source=tests/e2e/checks.sh
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 
-STARTS=200
+STARTS=60
 [ "${1-}" = --quick ] && STARTS=20 && shift
+[ "${1-}" = --long ] && STARTS=200 && shift
 STARTS=${1:-$STARTS}
 WORKERS=3 # starting is mostly waiting for the engine
 
@@ -129,10 +130,10 @@ main() {
 	section "a network that was made after jobfence stopped"
 	docker_h network create --ipv6 --subnet fd00:5ec::/64 second >/dev/null
 	job_start second zeta -p 8000 || broken "zeta"
-	race "job on that bridge" $((STARTS / 10)) second none $(host_targets) $(job_targets zeta) \
+	race "job on that bridge" $((STARTS / 4)) second none $(host_targets) $(job_targets zeta) \
 		$(job_targets late)
-	race "bridge job" $((STARTS / 10)) bridge none $(job_targets zeta)
-	race "host job" $((STARTS / 10)) host none $(bridge_job_targets zeta)
+	race "bridge job" $((STARTS / 4)) bridge none $(job_targets zeta)
+	race "host job" $((STARTS / 4)) host none $(bridge_job_targets zeta)
 	host_down
 
 	section "published by DNAT alone (no userland proxy), jobfence stopped"
@@ -141,9 +142,9 @@ main() {
 	jobfence_up && jobfence_stop || broken "jobfence"
 	job_start bridge late -p 8000 || broken "late"
 	check_flow "host → late's published runner" open:late:runner host 127.0.0.1 "$(container_port late 10999)"
-	race "bridge job" $((STARTS / 10)) bridge none "$HOST_GW4:$(container_port late 8000)" \
+	race "bridge job" $((STARTS / 4)) bridge none "$HOST_GW4:$(container_port late 8000)" \
 		"$(container_ip4 late):10999" "[$(container_ip6 late)]:10999"
-	race "host job" $((STARTS / 10)) host none $(bridge_job_targets late)
+	race "host job" $((STARTS / 4)) host none $(bridge_job_targets late)
 }
 
 main
