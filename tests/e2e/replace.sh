@@ -1,18 +1,36 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Reloads that rewrite rules and reinstalls by crash and start, under a flood of forbidden datagrams: none
-# leaks, and of two numbered streams that are allowed none is lost. A control that deletes and re-creates its
-# tables, drop policy and one transaction and all, leaks under the same flood.
+# The ruleset changes under a flood of forbidden datagrams: reloads that rewrite rules, interval sets that are
+# replaced, ports and their chains that come and go, reinstalls by crash and by restart. None leaks, and of two
+# numbered streams that are allowed none is lost. A control that deletes and re-creates its tables, drop policy
+# and one transaction and all, leaks under the same flood.
 #
-# Usage: replace.sh [--quick] [RELOADS [REINSTALLS]]     (1000 and 50; --quick: 100 and 10)
+# Usage: replace.sh [--quick|--long] [PHASE…]
+#   PHASE    reload, network, port, kill, term: all of them without
+#   --quick  a tenth of the changes
+#   --long   10,000 changes, under 100,000,000 forbidden datagrams: ten minutes and more
 set -u
 # shellcheck source=tests/e2e/checks.sh
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 
-RELOADS=1000 REINSTALLS=50
-[ "${1-}" = --quick ] && RELOADS=100 REINSTALLS=10 && shift
-RELOADS=${1:-$RELOADS} REINSTALLS=${2:-$REINSTALLS}
+SWAPS=100
+PHASES=(reload network port kill term)
+declare -A CHANGES=([reload]=200 [network]=200 [port]=200 [kill]=12 [term]=8)
+LONG='' LEAST_SECONDS=0 # of a phase
+case ${1-} in
+--quick)
+	CHANGES=([reload]=30 [network]=30 [port]=30 [kill]=5 [term]=2) SWAPS=50
+	shift
+	;;
+--long)
+	CHANGES=([reload]=1500 [network]=4000 [port]=4300 [kill]=120 [term]=80) SWAPS=300
+	LONG=1 LEAST_SECONDS=80
+	shift
+	;;
+esac
+[ $# -eq 0 ] || PHASES=("$@")
+ALL_SENT=0 ALL_CHANGES=0 ALL_LEAKED=0
 declare -A PIDS
 
 # sink_start NAME WHO ADDR:PORT
@@ -88,15 +106,67 @@ allowed_reports() {
 ready_count() { grep -c ' READY=1$' "$HOST_DIR/notify.log"; }
 ready_more() { [ "$(ready_count)" -gt "$1" ]; }
 
+# --- changes: each returns when it has been committed --------------------------------------------
+
 # A reload with the other mode: rules of several chains change, and change back.
-reload() {
+change_reload() {
 	local before
 
 	before=$(ready_count)
-	echo "DSTACK_SERVER_JOB_NETWORK_MODE=$1" >"$HOST_DIR/mode.new"
+	echo "DSTACK_SERVER_JOB_NETWORK_MODE=$((2 + ($1 + 1) % 2))" >"$HOST_DIR/mode.new"
 	mv "$HOST_DIR/mode.new" "$HOST_DIR/mode"
 	jobfence_signal HUP
 	host_wait 5000 ready_more "$before"
+}
+
+# shellcheck disable=SC2016 # for the inner shell
+# committed COMMAND…: does that, and waits for the ruleset's next generation.
+committed() {
+	nsenter -t "$HOST_PID" -n sh -c 'g=$(gen) && "$@" && gen --past "$g" 5000' sh "$@" >/dev/null
+}
+
+# A network that the host is attached to and is no more: the interval sets are replaced.
+change_network() {
+	local what=add
+
+	[ $(($1 % 2)) -eq 0 ] || what=del
+	committed ip addr "$what" 192.0.2.129/25 dev lan0
+}
+
+# A port of docker0 that comes and goes: elements, and a chain of its own.
+change_port() {
+	if [ $(($1 % 2)) -eq 0 ]; then
+		committed ip link add soak0 master docker0 type veth peer name soak1
+	else
+		committed ip link del soak0
+	fi
+}
+
+next_mode() { echo "DSTACK_SERVER_JOB_NETWORK_MODE=$((2 + $1 % 2))" >"$HOST_DIR/mode"; }
+change_kill() { next_mode "$1" && jobfence_kill && jobfence_start; }
+change_term() { next_mode "$1" && jobfence_stop && jobfence_start; }
+
+# phase NAME WHAT: so many changes, under the flood
+phase() {
+	local want=${CHANGES[$1]} done=0 i since
+
+	section "$want: $2"
+	start_all
+	sleep 0.3
+	since=$(now_ms)
+	for ((i = 0; i < want; i++)); do change_"$1" "$i" && done=$((done + 1)); done
+	say "one took $((($(now_ms) - since) / want)) ms, with this shell"
+	while [ $((($(now_ms) - since) / 1000)) -lt $LEAST_SECONDS ]; do
+		change_"$1" "$i" && done=$((done + 1))
+		i=$((i + 1))
+	done
+	[ $((i % 2)) -eq 0 ] || change_"$1" "$i"
+	stop_all
+	check "changes that were committed" "$i" "$done"
+	reports
+	check "leaked" 0 "$LEAKED"
+	allowed_reports
+	ALL_SENT=$((ALL_SENT + SENT)) ALL_CHANGES=$((ALL_CHANGES + done)) ALL_LEAKED=$((ALL_LEAKED + LEAKED))
 }
 
 naive_script() {
@@ -135,41 +205,30 @@ naive_script >"$HOST_DIR/naive.nft"
 host_exec nft -f "$HOST_DIR/naive.nft" || broken "naive"
 start_all only-forbidden
 sleep 0.5
-swaps=$((RELOADS < 300 ? RELOADS : 300))
-for ((i = 0; i < swaps; i++)); do host_exec nft -f "$HOST_DIR/naive.nft"; done
+for ((i = 0; i < SWAPS; i++)); do host_exec nft -f "$HOST_DIR/naive.nft"; done
 stop_all
-say "$swaps replacements by nft -f"
+say "$SWAPS replacements by nft -f"
 reports
 check_that "the control leaks" "$LEAKED" -gt 0
 host_exec nft 'delete table inet naive; delete table bridge naive'
 
-section "$RELOADS reloads"
 echo DSTACK_SERVER_JOB_NETWORK_MODE=2 >"$HOST_DIR/mode"
 jobfence_up || broken "jobfence"
-start_all
-sleep 0.5
-done=0 since=$(now_ms)
-for ((i = 0; i < RELOADS; i++)); do reload $((2 + (i + 1) % 2)) && done=$((done + 1)); done
-say "a reload took $((($(now_ms) - since) / RELOADS)) ms, with its notification and this shell"
-stop_all
-check "reloads that were answered" "$RELOADS" "$done"
-reports
-check "leaked" 0 "$LEAKED"
-allowed_reports
-
-section "$REINSTALLS times kill -9 and a new start"
-start_all
-sleep 0.5
-done=0
-for ((i = 0; i < REINSTALLS; i++)); do
-	echo "DSTACK_SERVER_JOB_NETWORK_MODE=$((2 + i % 2))" >"$HOST_DIR/mode"
-	jobfence_kill && jobfence_start && done=$((done + 1))
+for one in "${PHASES[@]}"; do
+	case $one in
+	reload) phase reload "reloads" ;;
+	network) phase network "networks that the host is attached to come and go" ;;
+	port) phase port "ports of docker0 come and go" ;;
+	kill) phase kill "kill -9 and a new start" ;;
+	term) phase term "stopped and started" ;;
+	*) broken "no phase '$one'" ;;
+	esac
 done
-stop_all
-check "starts that became ready" "$REINSTALLS" "$done"
-reports
-check "leaked" 0 "$LEAKED"
-allowed_reports
+section "in all: $ALL_CHANGES changes, $ALL_SENT forbidden datagrams, $ALL_LEAKED leaked"
+if [ -n "$LONG" ] && [ ${#PHASES[@]} -eq 5 ]; then
+	check_that "changes" $ALL_CHANGES -ge 10000
+	check_that "forbidden datagrams" $ALL_SENT -ge 100000000
+fi
 jobfence_stop
 check "jobfence stops" 0 $?
 finish
