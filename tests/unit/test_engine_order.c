@@ -160,9 +160,15 @@ static void labels_named_like_attributes(void **state)
 
 /* --- a whole world, and events of which nothing can be relied on --- */
 
-static char ids[CONTAINERS][CONTAINER_ID_LEN + 1];
+static char *ids[CONTAINERS];         /* owned */
 static const char *truth[CONTAINERS]; /* its state; NULL: there is none */
 static unsigned made;
+
+static void rename_one(int i)
+{
+	free(ids[i]);
+	assert_true(asprintf(&ids[i], "%064x", ++made) > 0);
+}
 
 static void write_truth(struct fixture *fx)
 {
@@ -232,7 +238,7 @@ static void change_one(struct fixture *fx)
 
 	if (!truth[i]) { /* an id is never given again */
 		has_container(fx, ids[i], NULL, 0);
-		snprintf(ids[i], sizeof(ids[i]), "%064x", ++made);
+		rename_one(i);
 	}
 	truth[i] = states[to];
 	write_truth(fx);
@@ -248,7 +254,7 @@ static void converges_to_the_list(void **state)
 
 	srand(seed);
 	for (int i = 0; i < CONTAINERS; i++)
-		snprintf(ids[i], sizeof(ids[i]), "%064x", ++made);
+		rename_one(i);
 	write_truth(fx);
 	start(fx);
 	WAIT_IN_SYNC(fx);
@@ -264,6 +270,8 @@ static void converges_to_the_list(void **state)
 			engine_refresh(fx->engine);
 		WAIT(fx, is_true(fx) && is_quiet(fx) && fx->view.state == ENGINE_IN_SYNC);
 	}
+	for (int i = 0; i < CONTAINERS; i++)
+		free(ids[i]);
 }
 
 /* --- an engine that is slow --- */
