@@ -44,7 +44,7 @@ static size_t letter_at(const struct trimmer *trimmer, size_t at, char letter)
 
 	if (at < trimmer->len && trimmer->json[at] == letter)
 		return 1;
-	snprintf(escape, sizeof(escape), "\\u%04x", (unsigned int)letter);
+	snprintf(escape, sizeof(escape), "\\u%04x", (unsigned char)letter);
 	return trimmer->len - at > 6 && strncasecmp(trimmer->json + at, escape, 6) == 0 ? 6 : 0;
 }
 
