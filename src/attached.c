@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #include <linux/rtnetlink.h>
 #include <netlink/errno.h>
@@ -28,6 +29,9 @@
 #define LIST_TRIES 8
 #define RETRY_US (200 * 1000)
 
+static const int groups[] = { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
+			      RTNLGRP_IPV6_ROUTE };
+
 DEFINE_CLEANUP(struct nl_sock *, nl_socket_free)
 
 struct attached_watch {
@@ -37,7 +41,8 @@ struct attached_watch {
 	sd_event_source *io, *list, *retry;
 	attached_changed_fn changed;
 	void *data;
-	uint64_t losses;
+	uint64_t losses, lost_us;
+	bool lost; /* list as soon as the queue is empty: the kernel adds nothing to it before */
 	bool list_logged;
 };
 
@@ -65,12 +70,24 @@ static int on_listed(struct nl_msg *message, void *data)
 {
 	struct listing *listing = data;
 	struct attached entry;
-	int r = attached_parse(nlmsg_hdr(message), &entry);
+	int r = 0;
 
+	if (nlmsg_get_src(message)->nl_pid == 0) /* the kernel's */
+		r = attached_parse(nlmsg_hdr(message), &entry);
 	if (r > 0)
 		r = attached_table_add(listing->table, &entry);
 	if (r < 0)
 		listing->error = r;
+	return NL_OK;
+}
+
+static int on_finish(struct nl_msg *message, void *data)
+{
+	struct listing *listing = data;
+	int error = link_dump_error(message);
+
+	if (error < 0)
+		listing->error = error;
 	return NL_OK;
 }
 
@@ -86,6 +103,7 @@ static int list_one(int type, struct attached_table *table)
 		return -ENOMEM;
 	nl_socket_disable_auto_ack(sock);
 	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_listed, &listing);
+	nl_socket_modify_cb(sock, NL_CB_FINISH, NL_CB_CUSTOM, on_finish, &listing);
 	r = nl_connect(sock, NETLINK_ROUTE);
 	if (r >= 0)
 		r = nl_send_simple(sock, type, NLM_F_DUMP, &request, sizeof(request));
@@ -163,6 +181,21 @@ static int on_message(struct nl_msg *message, void *data)
 	return NL_OK;
 }
 
+/* At once, and while a storm lasts by the timer. */
+static void list_after_loss(struct attached_watch *watch)
+{
+	uint64_t before = watch->lost_us;
+
+	(void)sd_event_now(watch->event, CLOCK_MONOTONIC, &watch->lost_us);
+	if (watch->lost_us - before > RETRY_US)
+		list_later(watch);
+	if (watch->lost_us - before > RETRY_US ||
+	    sd_event_source_get_enabled(watch->retry, NULL) > 0)
+		return;
+	sd_event_source_set_time_relative(watch->retry, RETRY_US);
+	sd_event_source_set_enabled(watch->retry, SD_EVENT_ONESHOT);
+}
+
 static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *data)
 {
 	struct attached_watch *watch = data;
@@ -173,8 +206,12 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
 		if (r >= 0 || r == -NLE_AGAIN)
 			continue;
 		watch->losses++;
-		list_later(watch);
+		watch->lost = true;
 	}
+	if (!watch->lost || r != -NLE_AGAIN)
+		return 0;
+	watch->lost = false;
+	list_after_loss(watch);
 	return 0;
 }
 
@@ -203,8 +240,6 @@ static int add_sources(struct attached_watch *watch)
 int attached_watch_new(sd_event *event, attached_changed_fn changed, void *data,
 		       struct attached_watch **ret_watch, struct diag *diag)
 {
-	static const int groups[] = { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
-				      RTNLGRP_IPV6_ROUTE };
 	_cleanup_(attached_watch_freep) struct attached_watch *watch = calloc(1, sizeof(*watch));
 	int r = 0;
 
@@ -237,6 +272,11 @@ const struct attached *attached_watch_list(const struct attached_watch *watch, s
 {
 	*ret_n = watch->table.n;
 	return watch->table.entries;
+}
+
+int attached_watch_prove(const struct attached_watch *watch)
+{
+	return watch->notify ? link_prove(watch->notify, groups, ARRAY_SIZE(groups)) : 0;
 }
 
 uint64_t attached_watch_losses(const struct attached_watch *watch)

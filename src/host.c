@@ -385,6 +385,20 @@ const char *host_cgroup_trouble(const struct host *host)
 	return host->cgroup_trouble[0] ? host->cgroup_trouble : NULL;
 }
 
+int host_prove(const struct host *host, struct diag *diag)
+{
+	int r = link_watch_prove(host->links);
+
+	if (r < 0)
+		return diag_set(diag, r, "nobody listens to the links' notifications: %s",
+				strerror(-r));
+	r = attached_watch_prove(host->egress.attached);
+	if (r < 0)
+		return diag_set(diag, r, "nobody listens to the networks' notifications: %s",
+				strerror(-r));
+	return 0;
+}
+
 const char *host_resolvers_origin(const struct host *host)
 {
 	return host_egress_origin(&host->egress, host->config);

@@ -79,5 +79,9 @@ int link_request_nsid(struct link_requester *requester, int fd);
 int link_subscribe(const int *groups, size_t groups_n, int buffer_bytes,
 		   int (*on_message)(struct nl_msg *message, void *data), void *data,
 		   struct nl_sock **ret_sock);
+/* Whether a socket still is in @groups. Returns 0 or -errno. */
+int link_prove(struct nl_sock *sock, const int *groups, size_t groups_n);
+/* For NL_CB_FINISH: the errno with which a dump ended; 0: it is whole. */
+int link_dump_error(struct nl_msg *message);
 /* The errno that a code of libnl stands for, negative. */
 int link_errno(int nl_error);

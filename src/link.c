@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #include <linux/rtnetlink.h>
 #include <netlink/errno.h>
@@ -32,6 +33,8 @@
 #define RETRY_US (200 * 1000)
 #define SETTLE_ROUNDS 3
 
+static const int groups[] = { RTNLGRP_LINK };
+
 struct link_watch {
 	struct link_table table;
 	struct link_requester requester;
@@ -41,7 +44,7 @@ struct link_watch {
 	link_changed_fn changed;
 	void *data;
 	bool lost; /* messages were lost: dump as soon as the queue is empty */
-	uint64_t losses;
+	uint64_t losses, dumped_us;
 	bool dump_logged, peers_logged;
 };
 
@@ -184,6 +187,7 @@ static void dump_again(struct link_watch *watch)
 {
 	int r = dump(watch);
 
+	(void)sd_event_now(watch->event, CLOCK_MONOTONIC, &watch->dumped_us);
 	watch->lost = r < 0;
 	if (r < 0)
 		retry_later(watch);
@@ -242,6 +246,7 @@ static int on_message(struct nl_msg *message, void *data)
 static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *data)
 {
 	struct link_watch *watch = data;
+	uint64_t now = 0;
 	int r = 0;
 
 	report_later(watch);
@@ -252,8 +257,14 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
 		if (r < 0)
 			note_loss(watch);
 	}
-	if (watch->lost && r == -NLE_AGAIN)
+	if (!watch->lost || r != -NLE_AGAIN)
+		return 0;
+	/* while a storm lasts, the timer does it */
+	(void)sd_event_now(watch->event, CLOCK_MONOTONIC, &now);
+	if (now - watch->dumped_us >= RETRY_US)
 		dump_again(watch);
+	else if (sd_event_source_get_enabled(watch->retry, NULL) == 0)
+		retry_later(watch);
 	return 0;
 }
 
@@ -282,7 +293,6 @@ static int add_sources(struct link_watch *watch)
 /* Subscribes and dumps. */
 static int start(struct link_watch *watch, struct diag *diag)
 {
-	static const int groups[] = { RTNLGRP_LINK };
 	int r = 0;
 
 	if (watch->event)
@@ -328,6 +338,11 @@ const struct link *link_watch_list(const struct link_watch *watch, size_t *ret_n
 {
 	*ret_n = watch->table.n;
 	return watch->table.links;
+}
+
+int link_watch_prove(const struct link_watch *watch)
+{
+	return watch->notify ? link_prove(watch->notify, groups, ARRAY_SIZE(groups)) : 0;
 }
 
 uint64_t link_watch_losses(const struct link_watch *watch)

@@ -100,6 +100,30 @@ int link_subscribe(const int *groups, size_t groups_n, int buffer_bytes,
 	return 0;
 }
 
+int link_prove(struct nl_sock *sock, const int *groups, size_t groups_n)
+{
+	struct sockaddr_nl name = { 0 };
+	socklen_t len = sizeof(name);
+
+	if (getsockname(nl_socket_get_fd(sock), (struct sockaddr *)&name, &len) < 0)
+		return -errno;
+	for (size_t i = 0; i < groups_n; i++)
+		if (!(name.nl_groups & 1U << (groups[i] - 1)))
+			return -ENOTCONN;
+	return 0;
+}
+
+/* libnl takes every end for a good one. */
+int link_dump_error(struct nl_msg *message)
+{
+	const struct nlmsghdr *nlh = nlmsg_hdr(message);
+	int error = 0;
+
+	if (nlmsg_datalen(nlh) >= (int)sizeof(error))
+		memcpy(&error, nlmsg_data(nlh), sizeof(error));
+	return error < 0 ? error : 0;
+}
+
 void link_requester_done(struct link_requester *requester)
 {
 	nl_socket_free(take_ptr(requester->sock));
@@ -127,6 +151,22 @@ static int requester_open(struct link_requester *requester)
 	return 0;
 }
 
+static int on_finish(struct nl_msg *message, void *data)
+{
+	struct exchange *exchange = data;
+	int error = link_dump_error(message);
+
+	if (error < 0)
+		exchange->own_error = error;
+	return NL_OK;
+}
+
+/* Only the kernel answers. */
+static int on_message_in(struct nl_msg *message, void *data)
+{
+	return nlmsg_get_src(message)->nl_pid == 0 ? NL_OK : NL_SKIP;
+}
+
 static int on_error(struct sockaddr_nl *from, struct nlmsgerr *error, void *data)
 {
 	struct exchange *exchange = data;
@@ -144,6 +184,8 @@ static int exchange_run(struct link_requester *requester, struct nl_msg *message
 	if (!callbacks)
 		return -ENOMEM;
 	nl_cb_set(callbacks, NL_CB_VALID, NL_CB_CUSTOM, on_answer, exchange);
+	nl_cb_set(callbacks, NL_CB_FINISH, NL_CB_CUSTOM, on_finish, exchange);
+	nl_cb_set(callbacks, NL_CB_MSG_IN, NL_CB_CUSTOM, on_message_in, NULL);
 	nl_cb_err(callbacks, NL_CB_CUSTOM, on_error, exchange);
 	r = nl_send_auto(requester->sock, message);
 	if (r >= 0)

@@ -29,6 +29,8 @@
 /* Hosts of a fleet that boot together do not look together: 45 to 75 s each time. */
 #define PERIOD_MIN_USEC (45 * 1000 * 1000ULL)
 #define PERIOD_SPREAD_USEC (30 * 1000 * 1000ULL)
+/* Somebody may keep the loop busy; a step waits no longer for its turn. */
+#define LATE_USEC (200 * 1000ULL)
 #define AUDIT_PERIODS 60 /* an hour */
 /* The periodic look is allowed to wait for another wake-up. */
 #define PERIOD_ACCURACY_USEC (5 * 1000 * 1000ULL)
@@ -39,6 +41,7 @@ struct daemon {
 	struct config_origin origin;
 	sd_event *event;
 	sd_event_source *reconcile_source; /* defer: one step for everything that happened */
+	sd_event_source *late_source;
 	sd_event_source *retry_source;
 	sd_event_source *period_source;
 	struct nft *nft;
@@ -46,6 +49,8 @@ struct daemon {
 	struct monitor *monitor;
 	struct reconcile *reconcile;
 	struct report *report;
+	struct watchdog *watchdog;
+	uint32_t generation;      /* of the ruleset, when it was last asked for */
 	struct diag refused;      /* why the last reload was; empty: it was not */
 	bool bridge_meta, egress; /* what the kernel has */
 	enum ownership ownership; /* as it was logged last */
@@ -57,9 +62,20 @@ struct daemon {
 	bool periodic; /* the step is the periodic look: what it finds is a lost event or a bug */
 };
 
+static bool is_requested(const struct daemon *d)
+{
+	int enabled = SD_EVENT_OFF;
+
+	return sd_event_source_get_enabled(d->reconcile_source, &enabled) > 0;
+}
+
 static void request(struct daemon *d)
 {
+	if (is_requested(d))
+		return;
 	(void)sd_event_source_set_enabled(d->reconcile_source, SD_EVENT_ONESHOT);
+	(void)sd_event_source_set_time_relative(d->late_source, LATE_USEC);
+	(void)sd_event_source_set_enabled(d->late_source, SD_EVENT_ONESHOT);
 }
 
 static void on_host(struct host *host, void *data)
@@ -221,9 +237,21 @@ static int on_reconcile(sd_event_source *source, void *data)
 {
 	struct daemon *d = data;
 
+	(void)sd_event_source_set_enabled(d->late_source, SD_EVENT_OFF);
 	if (step(d) < 0)
 		retry_later(d);
 	return 0;
+}
+
+/* The step has the lowest priority: it is for all that is readable. */
+static int on_late(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct daemon *d = data;
+
+	if (!is_requested(d))
+		return 0;
+	(void)sd_event_source_set_enabled(d->reconcile_source, SD_EVENT_OFF);
+	return on_reconcile(source, data);
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *data)
@@ -431,6 +459,11 @@ static int add_sources(struct daemon *d)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(d->reconcile_source, SD_EVENT_OFF);
 	if (r >= 0)
+		r = sd_event_add_time_relative(d->event, &d->late_source, CLOCK_MONOTONIC, 0, 0,
+					       on_late, d);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(d->late_source, SD_EVENT_OFF);
+	if (r >= 0)
 		r = sd_event_add_time_relative(d->event, &d->retry_source, CLOCK_MONOTONIC, 0, 0,
 					       on_retry, d);
 	if (r >= 0)
@@ -506,14 +539,31 @@ static void confine(void)
 			  sandbox.landlock);
 }
 
+/* For the watchdog: nf_tables answers, and all who have to tell of changes still do. */
+static int prove(void *data, struct diag *diag)
+{
+	struct daemon *d = data;
+	uint32_t generation = 0;
+	int r = nft_generation(d->nft, &generation, diag);
+
+	if (r >= 0 && d->generation) /* what happened until the last time has been told by now */
+		r = monitor_prove(d->monitor, d->generation, diag);
+	if (r >= 0)
+		r = host_prove(d->host, diag);
+	d->generation = generation;
+	return r;
+}
+
 static void daemon_done(struct daemon *d)
 {
+	watchdog_free(d->watchdog);
 	host_free(d->host);
 	monitor_free(d->monitor);
 	reconcile_free(d->reconcile);
 	report_free(d->report);
 	nft_close(d->nft);
 	sd_event_source_disable_unref(d->reconcile_source);
+	sd_event_source_disable_unref(d->late_source);
 	sd_event_source_disable_unref(d->retry_source);
 	sd_event_source_disable_unref(d->period_source);
 	sd_event_unref(d->event);
@@ -548,7 +598,9 @@ int command_run(const struct options *options)
 	notify_ready(&d);
 	learn_features(&d);
 	confine();
-	(void)sd_event_set_watchdog(d.event, true);
+	r = watchdog_new(d.event, prove, &d, &d.watchdog);
+	if (r < 0)
+		log_err("no watchdog: %s", strerror(-r));
 	r = sd_event_loop(d.event);
 	(void)sd_notify(0, "STOPPING=1");
 	leave(&d);

@@ -35,5 +35,7 @@ const struct attached *attached_watch_list(const struct attached_watch *watch, s
 /* Lists again, from the loop: routes of a link that went down are gone without a notification. */
 void attached_watch_refresh(struct attached_watch *watch);
 
+/* Whether it still hears of changes. Returns 0 or -errno. */
+int attached_watch_prove(const struct attached_watch *watch);
 /* How often notifications were lost, and everything listed again for it. */
 uint64_t attached_watch_losses(const struct attached_watch *watch);

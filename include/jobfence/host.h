@@ -36,6 +36,10 @@ void host_get_engine(const struct host *host, struct engine_view *ret_view);
 /* Asks the engine and the cgroups for everything again. */
 void host_refresh(struct host *host);
 
+/* Whether the sockets of the kernel's notifications (links, networks) still listen. Returns 0 or
+ * -errno. */
+int host_prove(const struct host *host, struct diag *diag);
+
 /* Where the model's resolvers come from, beside jobs' own --dns: a path, or a few words. */
 const char *host_resolvers_origin(const struct host *host);
 /* One of this host's own addresses. */

@@ -43,6 +43,9 @@ DEFINE_CLEANUP(struct link_watch *, link_watch_free)
  */
 int link_watch_refresh_peers(struct link_watch *watch);
 
+/* Whether it still hears of changes. Returns 0 or -errno. */
+int link_watch_prove(const struct link_watch *watch);
+
 /* How often notifications were lost, and all links listed again for it. */
 uint64_t link_watch_losses(const struct link_watch *watch);
 

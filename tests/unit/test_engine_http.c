@@ -105,8 +105,8 @@ static void test_paths(void **state)
 
 static void test_answers(void **state)
 {
-	static const int codes[] = { 200, 204, 300, 301, 302, 303, 307, 308, 401, 407, 408, 417, 426,
-				     429, 500, 503 };
+	static const int codes[] = { 200, 204, 300, 301, 302, 303, 307, 308,
+				     401, 407, 408, 417, 426, 429, 500, 503 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
 		struct asked asked;

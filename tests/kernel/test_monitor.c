@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Notifications of the ruleset, in network namespaces of this process's own: lost ones, storms of
+ * them, and a socket that nothing comes to any more.
+ */
+#include <errno.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "jobfence/monitor.h"
+#include "jobfence/nft.h"
+
+#define EXIT_SKIP 77
+
+struct fixture {
+	sd_event *event;
+	struct monitor *monitor;
+	int fd; /* the monitor's socket */
+	unsigned int lost, told;
+	char who[64];
+};
+
+static void on_changed(const char *who, void *data)
+{
+	struct fixture *f = data;
+
+	f->lost += who == NULL;
+	f->told += who != NULL;
+	snprintf(f->who, sizeof(f->who), "%s", who ?: "");
+}
+
+static void set_up(struct fixture *f)
+{
+	struct diag diag = { 0 };
+
+	*f = (struct fixture){ 0 };
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	assert_int_equal(sd_event_new(&f->event), 0);
+	f->fd = dup(STDIN_FILENO); /* the number that the next one gets */
+	close(f->fd);
+	assert_int_equal(monitor_new(f->event, on_changed, f, &f->monitor, &diag), 0);
+}
+
+static void tear_down(struct fixture *f)
+{
+	monitor_free(f->monitor);
+	sd_event_unref(f->event);
+}
+
+static uint64_t now_usec(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void run_for(struct fixture *f, uint64_t usec)
+{
+	uint64_t end = now_usec() + usec;
+
+	while (now_usec() < end)
+		assert_true(sd_event_run(f->event, 10000) >= 0);
+}
+
+/* A table made and deleted, @n times; 0: for ever. */
+static void change(unsigned int n)
+{
+	_cleanup_(nft_closep) struct nft *nft = NULL;
+	_cleanup_free_ struct skeleton *skeleton = calloc(1, sizeof(*skeleton));
+	struct commit_stats stats;
+
+	if (!skeleton || nft_open(&nft, NULL) < 0)
+		_exit(1);
+	for (unsigned int i = 0; n == 0 || i < 2 * n; i++) {
+		struct op op = { .kind = i % 2 ? OP_DEL_TABLE : OP_ADD_TABLE };
+
+		if (nft_commit(nft, skeleton, &(struct ops){ .op = &op, .n = 1 }, &stats, NULL) < 0)
+			_exit(1);
+	}
+}
+
+static void lost_ones_are_told_once(void **state)
+{
+	struct fixture f;
+
+	set_up(&f);
+	change(10000);
+	run_for(&f, 300000);
+	assert_int_equal(f.lost, 1);
+	/* and it listens again */
+	f.told = 0;
+	assert_int_equal(system("nft add table inet jobfence"), 0);
+	run_for(&f, 100000);
+	assert_int_equal(f.told, 1);
+	assert_non_null(strstr(f.who, "nft (pid "));
+	tear_down(&f);
+}
+
+static void storm_is_told_some_times_a_second(void **state)
+{
+	struct fixture f;
+	pid_t pid;
+
+	set_up(&f);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		change(0);
+	}
+	assert_true(pid > 0);
+	for (int i = 0; i < 60 && f.lost == 0; i++) {
+		usleep(500000); /* a busy machine */
+		assert_true(sd_event_run(f.event, 0) >= 0);
+	}
+	assert_true(f.lost > 0);
+	f.lost = 0;
+	run_for(&f, 1000000);
+	print_message("lost %u times in a second, told of %u\n", f.lost, f.told);
+	assert_in_range(f.lost, 0, 12);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	tear_down(&f);
+}
+
+static void proof_fails_when_nothing_comes_any_more(void **state)
+{
+	_cleanup_(nft_closep) struct nft *nft = NULL;
+	int group = NFNLGRP_NFTABLES;
+	uint32_t before = 0, after = 0;
+	struct diag diag = { 0 };
+	char buffer[4096];
+	struct fixture f;
+
+	set_up(&f);
+	assert_int_equal(nft_open(&nft, &diag), 0);
+	assert_int_equal(nft_generation(nft, &before, &diag), 0);
+	assert_int_equal(monitor_prove(f.monitor, before, &diag), 0);
+	change(1);
+	assert_int_equal(nft_generation(nft, &after, &diag), 0);
+	assert_int_equal(after, before + 2);
+	assert_int_equal(monitor_prove(f.monitor, after, &diag), 0); /* it waited in the queue */
+	change(1);
+	while (recv(f.fd, buffer, sizeof(buffer), MSG_DONTWAIT) > 0)
+		; /* gone, and nobody says so */
+	assert_int_equal(nft_generation(nft, &after, &diag), 0);
+	assert_int_equal(monitor_prove(f.monitor, after, &diag), -ENODATA);
+	print_message("%s\n", diag.text);
+	change(1);
+	assert_int_equal(monitor_prove(f.monitor, after, &diag), 0);
+	assert_int_equal(
+		setsockopt(f.fd, SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, &group, sizeof(group)), 0);
+	assert_int_equal(monitor_prove(f.monitor, after, &diag), -ENOTCONN);
+	print_message("%s\n", diag.text);
+	tear_down(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lost_ones_are_told_once),
+		cmocka_unit_test(storm_is_told_some_times_a_second),
+		cmocka_unit_test(proof_fails_when_nothing_comes_any_more),
+	};
+
+	if (unshare(CLONE_NEWNET) < 0)
+		return EXIT_SKIP;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
