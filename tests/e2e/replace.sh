@@ -10,6 +10,8 @@
 #   PHASE    reload, network, port, kill, term: all of them without
 #   --quick  a tenth of the changes
 #   --long   10,000 changes, under 100,000,000 forbidden datagrams: ten minutes and more
+# shellcheck disable=SC2034 # tests/run reads it: other scripts would change the figures
+ALONE=1
 set -u
 # shellcheck source=tests/e2e/checks.sh
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
