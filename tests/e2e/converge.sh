@@ -5,13 +5,14 @@
 # ruleset. jobfence killed while containers come and go; the engine stopped and killed; foreign hands in the
 # ruleset; a dead bystander's address.
 #
-# Usage: converge.sh [--quick]     (one round instead of three)
+# Usage: converge.sh [--quick|--long]     (two rounds; one; three)
 set -u
 # shellcheck source=tests/e2e/checks.sh
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 
-ROUNDS=3
+ROUNDS=2
 [ "${1-}" = --quick ] && ROUNDS=1
+[ "${1-}" = --long ] && ROUNDS=3
 STREAMS=(delta-eps eps-delta6 lan-delta delta-lan6 delta-host host-alpha)
 
 open_streams() {
