@@ -8,7 +8,7 @@ set -eu
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 dir=${1:?usage: build-tools.sh DIR}
-sources=("$here"/tools/*.[ch] "$here"/../attack/*.[ch] "$here/build-tools.sh")
+sources=("$here"/tools/*.[ch] "$here"/../attack/*.[ch] "$here"/../support/*.[ch] "$here/build-tools.sh")
 
 mkdir -p "$dir/bin"
 exec 9>"$dir/lock"
