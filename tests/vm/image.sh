@@ -111,7 +111,7 @@ image_make() { # RELEASE DIR
 	mirror=$(image_mirror) || return 1
 	while read -r option; do
 		options+=("--aptopt=$option")
-	done < <(apt-config dump | grep -iE '^Acquire::https?::(Proxy|Verify)')
+	done < <(apt-config dump | grep -iE '^Acquire::(https?::(Proxy|Verify)|Check-)')
 	rm -rf --one-file-system "$dir"
 	mkdir -p "$dir"
 	image_apart mmdebstrap --quiet --mode=root --variant=minbase --include=$IMAGE_PACKAGES \
