@@ -4,8 +4,8 @@
  * netdev has one of its own behind it: a port that is gone in between fails it, and nothing else may
  * fail with it. The fast path trusts what was committed last; it is left whenever something other
  * than elements may differ (first step, other rules, intervals, a failure, foreign hands, an engine
- * that has not told all, an element that was refused and left out). A failed step leaves the fence whole and forgets the picture, so that the
- * next one reads the kernel.
+ * that has not told all, an element that was refused and left out). A failed step leaves the fence
+ * whole and forgets the picture, so that the next one reads the kernel.
  */
 #include "jobfence/reconcile.h"
 
@@ -148,14 +148,14 @@ static bool is_port_op(const struct op *op)
 }
 
 /* An element that the kernel does not take is a container whose event is late: the rest need not wait.
- * Intervals belong together. One that was to be deleted and is gone needs no more. */
+ * What stands before any container is known is whole or not at all, and intervals belong together. One that was to be deleted and is gone needs no more. */
 static bool can_be_left_out(const struct op *op, int error)
 {
 	if (!op || set_spec(op->set)->chains || set_spec(op->set)->interval)
 		return false;
 	if (op->kind == OP_DEL_ELEM)
 		return error == -ENOENT;
-	return op->kind == OP_ADD_ELEM && error != -EPERM;
+	return op->kind == OP_ADD_ELEM && error != -EPERM && !set_spec(op->set)->base;
 }
 
 /* Without @refused; and one that was to be changed stays as it is. */

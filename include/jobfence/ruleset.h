@@ -122,6 +122,7 @@ struct set_spec {
 	enum key_type key[SET_FIELDS_MAX]; /* KEY_NONE ends */
 	enum key_type data;                /* KEY_MARK for the map, else KEY_NONE */
 	bool counter;                      /* each element counts what it matched */
+	bool base;                         /* filled before any container is known: goes in whole */
 	bool chains; /* elements are egress chains of ports, and not in the kernel as a set */
 	/* Elements are ranges that never overlap (interval.h). A lookup may miss while they come and
 	 * go, so such a set is never changed: another with the name @next takes its place. */
