@@ -180,7 +180,10 @@ static void tell(struct teller *teller, const struct op *op)
 		tell_pair(teller, "chain", op, OP_ADD_CHAIN);
 		break;
 	case OP_ADD_CHAIN:
-		tell_pair(teller, "chain", op, OP_DEL_CHAIN);
+		if (op->there)
+			tell_object(teller, "different", "policy of chain", op);
+		else
+			tell_pair(teller, "chain", op, OP_DEL_CHAIN);
 		break;
 	case OP_DEL_SET:
 		tell_pair(teller, "set", op, OP_ADD_SET);

@@ -110,8 +110,8 @@ static int on_chain(const struct nlmsghdr *nlh, void *data)
 
 		new->hook = nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM);
 		new->priority = nftnl_chain_get_s32(chain, NFTNL_CHAIN_PRIO);
-		new->plain = strcmp(type, "filter") == 0 &&
-			     nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) == NF_ACCEPT;
+		new->plain = strcmp(type, "filter") == 0;
+		new->drops = nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) != NF_ACCEPT;
 		has_device = reader->family == FAMILY_NETDEV &&
 			     nftnl_chain_is_set(chain, NFTNL_CHAIN_DEV);
 		if (!has_device && has_devices(chain))

@@ -21,6 +21,7 @@ struct planner {
 	struct ops *ops;
 	bool all_rules;                /* a set is made anew: no rule may refer to the old one */
 	bool remade[SET_MAX];          /* the set is there and is made anew */
+	uint64_t early;                /* interval sets that are not there: made before the rules */
 	uint64_t copied;               /* of these: interval sets, for which a copy stands in */
 	bool chain_stale[CHAINS_MAX];  /* rules to be written */
 	bool chain_remade[CHAINS_MAX]; /* to be deleted first: another hook or priority */
@@ -84,6 +85,8 @@ static void judge_sets(struct planner *p)
 		const struct set_spec *spec = set_spec((enum set_id)i);
 
 		p->remade[i] = p->live->set_differs[i];
+		if (spec->interval && !p->live->set_present[i] && p->live->table[spec->family])
+			p->early |= SET_BIT_OF(i);
 		if (spec->interval && p->live->set_present[i])
 			p->remade[i] |=
 				!elems_equal(&p->desired->sets[i], &p->live->elements->sets[i]);
@@ -159,9 +162,28 @@ static enum op_kind delete_kind(enum live_kind kind)
 	return OP_DEL_CHAIN;
 }
 
-static int plan_delete(struct planner *p)
+static int plan_delete_sets(struct planner *p)
 {
 	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < SET_MAX; i++)
+		if (p->remade[i])
+			r = add(p, (struct op){ .kind = OP_DEL_SET,
+						.set = (enum set_id)i,
+						.family = set_spec((enum set_id)i)->family,
+						.name = set_spec((enum set_id)i)->name });
+	for (size_t i = 0; r >= 0 && i < p->live->extra_n; i++)
+		if (p->live->extra[i].kind == LIVE_SET)
+			r = add(p, (struct op){ .kind = OP_DEL_SET,
+						.family = p->live->extra[i].family,
+						.name = p->live->extra[i].name });
+	return r;
+}
+
+/* Sets first: a map of another version may jump to a chain or name a counter. */
+static int plan_delete(struct planner *p)
+{
+	int r = plan_delete_sets(p);
 
 	for (size_t i = 0; r >= 0 && i < p->live->chains_n; i++) {
 		const struct live_chain *live = &p->live->chains[i];
@@ -172,14 +194,8 @@ static int plan_delete(struct planner *p)
 						.family = live->family,
 						.name = live->name });
 	}
-	for (size_t i = 0; r >= 0 && i < SET_MAX; i++)
-		if (p->remade[i])
-			r = add(p, (struct op){ .kind = OP_DEL_SET,
-						.set = (enum set_id)i,
-						.family = set_spec((enum set_id)i)->family,
-						.name = set_spec((enum set_id)i)->name });
 	for (size_t i = 0; r >= 0 && i < p->live->extra_n; i++)
-		if (p->live->extra[i].kind != LIVE_GONE_PORT)
+		if (p->live->extra[i].kind != LIVE_GONE_PORT && p->live->extra[i].kind != LIVE_SET)
 			r = add(p, (struct op){ .kind = delete_kind(p->live->extra[i].kind),
 						.family = p->live->extra[i].family,
 						.name = p->live->extra[i].name });
@@ -202,19 +218,23 @@ static int plan_objects(struct planner *p)
 						.family = p->skeleton->counters[i].family,
 						.name = p->skeleton->counters[i].name });
 	for (size_t i = 0; r >= 0 && i < SET_MAX; i++)
-		if (has_set(p, (enum set_id)i) && (!p->live->set_present[i] || p->remade[i]))
+		if (has_set(p, (enum set_id)i) && !(p->early & SET_BIT_OF(i)) &&
+		    (!p->live->set_present[i] || p->remade[i]))
 			r = add(p, (struct op){ .kind = OP_ADD_SET,
 						.set = (enum set_id)i,
 						.family = set_spec((enum set_id)i)->family,
 						.name = set_spec((enum set_id)i)->name });
 	for (size_t i = 0; r >= 0 && i < p->skeleton->chains_n; i++) {
 		const struct chain *chain = &p->skeleton->chains[i];
+		const struct live_chain *live = live_chain(p->live, chain->family, chain->name);
+		bool there = live && !p->chain_remade[i];
 
-		if (p->chain_remade[i] || !live_chain(p->live, chain->family, chain->name))
+		if (!there || live->drops)
 			r = add(p, (struct op){ .kind = OP_ADD_CHAIN,
 						.family = chain->family,
 						.name = chain->name,
-						.chain = chain });
+						.chain = chain,
+						.there = there });
 	}
 	return r;
 }
@@ -267,8 +287,9 @@ static int plan_set_keep(enum set_id set, const struct ruleset *desired, const s
 	return r;
 }
 
+/* @done: sets (SET_BIT_OF) that need nothing any more */
 static int plan_all_sets(const struct ruleset *desired, const struct ruleset *actual,
-			 const bool *made_anew, struct ops *ops)
+			 const bool *made_anew, uint64_t done, struct ops *ops)
 {
 	static const struct elems none;
 	int r = 0;
@@ -277,6 +298,8 @@ static int plan_all_sets(const struct ruleset *desired, const struct ruleset *ac
 		const struct elems *have = made_anew && made_anew[i] ? &none : &actual->sets[i];
 		enum set_id set = (enum set_id)i;
 
+		if (done & SET_BIT_OF(i))
+			continue;
 		r = desired->keep[i] ? plan_set_keep(set, desired, have, ops)
 				     : plan_set(set, &desired->sets[i], have, true, ops);
 		if (r >= 0)
@@ -310,7 +333,7 @@ static int plan_rules(struct planner *p)
 	return r;
 }
 
-/* The copies, before anything else: a transaction of its own. */
+/* The copies, and interval sets that are missing, before anything else: a transaction of its own. */
 static int plan_copies(struct planner *p)
 {
 	int r = 0;
@@ -322,8 +345,10 @@ static int plan_copies(struct planner *p)
 				 .family = set_spec((enum set_id)i)->family,
 				 .name = set_spec((enum set_id)i)->next };
 
-		if (!(p->copied & SET_BIT_OF(i)))
+		if (!((p->copied | p->early) & SET_BIT_OF(i)))
 			continue;
+		if (p->early & SET_BIT_OF(i))
+			op.name = set_spec((enum set_id)i)->name;
 		r = add(p, op);
 		op.kind = OP_ADD_ELEM;
 		for (size_t j = 0; r >= 0 && j < elems->n; j++) {
@@ -331,7 +356,7 @@ static int plan_copies(struct planner *p)
 			r = add(p, op);
 		}
 	}
-	return r < 0 || !p->copied ? r : add(p, (struct op){ .kind = OP_COMMIT });
+	return r < 0 || !(p->copied | p->early) ? r : add(p, (struct op){ .kind = OP_COMMIT });
 }
 
 /* The rules back to the sets, after all else, and the copies away. */
@@ -381,7 +406,7 @@ int plan_make(const struct skeleton *skeleton, const struct ruleset *desired,
 	if (r >= 0)
 		r = plan_objects(&p);
 	if (r >= 0)
-		r = plan_all_sets(desired, live->elements, p.remade, &ops);
+		r = plan_all_sets(desired, live->elements, p.remade, p.early, &ops);
 	if (r >= 0)
 		r = plan_rules(&p);
 	if (r >= 0)
@@ -405,7 +430,7 @@ bool plan_elements_suffice(const struct ruleset *desired, const struct ruleset *
 int plan_elements(const struct ruleset *desired, const struct ruleset *actual, struct ops *ret_ops)
 {
 	_cleanup_(ops_done) struct ops ops = { 0 };
-	int r = plan_all_sets(desired, actual, NULL, &ops);
+	int r = plan_all_sets(desired, actual, NULL, 0, &ops);
 
 	if (r < 0)
 		return r;

@@ -36,7 +36,8 @@ struct live_chain {
 	bool base;
 	uint32_t hook;
 	int32_t priority;
-	bool plain;   /* type filter, policy accept, at most one device: as jobfence makes them */
+	bool plain;   /* type filter, at most one device: as jobfence makes them */
+	bool drops;   /* its policy is not accept */
 	char *device; /* owned: of a netdev chain with one device; else NULL */
 	char **rules; /* owned fingerprints, in order; see nft_rule_fingerprint() */
 	size_t rules_n;
@@ -136,6 +137,7 @@ struct op {
 	enum family family;
 	const char *name; /* chain, set, counter; OP_SET_TABLE: what is wrong with it; else NULL */
 	uint32_t flags;   /* OP_ADD_TABLE, OP_SET_TABLE */
+	bool there;       /* OP_ADD_CHAIN: only its policy is another */
 	enum set_id set;  /* OP_*_SET, OP_*_ELEM */
 	const struct elem *elem;   /* OP_*_ELEM */
 	const struct chain *chain; /* OP_ADD_CHAIN, OP_ADD_RULE */

@@ -206,7 +206,7 @@ static void a_stranger_goes(void **state)
 	f->live->extra = calloc(1, sizeof(*f->live->extra));
 	f->live->extra[f->live->extra_n++] =
 		(struct live_object){ LIVE_SET, FAMILY_INET, strdup("strange_set") };
-	ASSERT_STEPS(f, "delete chain inet stranger", "delete set inet strange_set");
+	ASSERT_STEPS(f, "delete set inet strange_set", "delete chain inet stranger");
 }
 
 static void another_priority_remakes_the_chain(void **state)
