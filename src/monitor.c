@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
@@ -30,30 +31,147 @@ struct monitor {
 	sd_event_source *source, *resume;
 	monitor_changed_fn changed;
 	void *data;
-	bool touched; /* the transaction being read changes one of our tables */
 	bool paused;
 	bool known;          /* … how far it has got: */
 	uint32_t generation; /* the last transaction that was seen */
+	/* of the transaction being read */
+	bool touched; /* it changes one of our tables */
+	bool more;    /* than there is room for */
+	bool removed[FAMILY_MAX];
+	struct foreign_change change;
 };
+
+static const char *attr_text(const struct nlmsghdr *nlh, uint16_t type)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attr) == type)
+			return mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0
+				       ? mnl_attr_get_str(attr)
+				       : NULL;
+	}
+	return NULL;
+}
 
 /* The first attribute of every nf_tables object is the name of its table. */
 static bool is_ours(const struct nlmsghdr *nlh)
 {
-	const struct nlattr *attr;
+	const char *name = attr_text(nlh, NFTA_TABLE_NAME);
 
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg)) if (
-		mnl_attr_get_type(attr) ==
-		NFTA_TABLE_NAME) return mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0 &&
-		strcmp(mnl_attr_get_str(attr), TABLE_NAME) == 0;
+	return name && strcmp(name, TABLE_NAME) == 0;
+}
+
+static enum family message_family(const struct nlmsghdr *nlh)
+{
+	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
+
+	return nfg->nfgen_family == NFPROTO_BRIDGE   ? FAMILY_BRIDGE
+	       : nfg->nfgen_family == NFPROTO_NETDEV ? FAMILY_NETDEV
+						     : FAMILY_INET;
+}
+
+static const char *const families[FAMILY_MAX] = { "inet", "bridge", "netdev" };
+
+/* What is told of each kind of message, and the attribute with its name. */
+static const struct {
+	uint16_t type, name;
+	const char *text;
+} kinds[] = {
+	{ NFT_MSG_NEWTABLE, 0, "changed table" },
+	{ NFT_MSG_NEWCHAIN, NFTA_CHAIN_NAME, "changed chain" },
+	{ NFT_MSG_DELCHAIN, NFTA_CHAIN_NAME, "deleted chain" },
+	{ NFT_MSG_NEWRULE, NFTA_RULE_CHAIN, "added to chain" },
+	{ NFT_MSG_DELRULE, NFTA_RULE_CHAIN, "deleted from chain" },
+	{ NFT_MSG_NEWSET, NFTA_SET_NAME, "added set" },
+	{ NFT_MSG_DELSET, NFTA_SET_NAME, "deleted set" },
+	{ NFT_MSG_NEWSETELEM, NFTA_SET_ELEM_LIST_SET, "added to set" },
+	{ NFT_MSG_DELSETELEM, NFTA_SET_ELEM_LIST_SET, "deleted from set" },
+	{ NFT_MSG_NEWOBJ, NFTA_OBJ_NAME, "added object" },
+	{ NFT_MSG_DELOBJ, NFTA_OBJ_NAME, "deleted object" },
+	{ NFT_MSG_NEWFLOWTABLE, NFTA_FLOWTABLE_NAME, "added flow table" },
+	{ NFT_MSG_DELFLOWTABLE, NFTA_FLOWTABLE_NAME, "deleted flow table" },
+};
+
+static bool has_part(const char *what, const char *part)
+{
+	size_t len = strlen(part);
+
+	for (; (what = strstr(what, part)) != NULL; what++)
+		if (what[len] == '\0' || what[len] == ',')
+			return true;
 	return false;
+}
+
+/* One more part of the sentence, once, while there is room for it. */
+static void add_part(struct monitor *monitor, const char *part)
+{
+	char *what = monitor->change.what;
+	size_t used = strlen(what);
+
+	if (has_part(what, part))
+		return;
+	if (used + strlen(part) + sizeof(", and more") > sizeof(monitor->change.what)) {
+		monitor->more = true;
+		return;
+	}
+	snprintf(what + used, sizeof(monitor->change.what) - used, "%s%s", used ? ", " : "", part);
+}
+
+static void note(struct monitor *monitor, const struct nlmsghdr *nlh)
+{
+	enum family family = message_family(nlh);
+	uint16_t type = NFNL_MSG_TYPE(nlh->nlmsg_type);
+	char name[40], part[100];
+
+	monitor->touched = true;
+	if (type == NFT_MSG_DELTABLE)
+		monitor->removed[family] = monitor->change.removed = true;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		const char *text = kinds[i].name ? attr_text(nlh, kinds[i].name) : "";
+
+		if (kinds[i].type != type)
+			continue;
+		snprintf(part, sizeof(part), "%s %s%s%s", kinds[i].text, families[family],
+			 kinds[i].name ? " " : "",
+			 text_safe(text ? text : "?", name, sizeof(name)));
+		add_part(monitor, part);
+	}
+}
+
+/* A table that went took all that was in it along: that needs no words. */
+static void finish_text(struct monitor *monitor)
+{
+	char *what = monitor->change.what;
+
+	if (monitor->change.removed) {
+		snprintf(what, sizeof(monitor->change.what), "deleted");
+		for (size_t i = 0; i < FAMILY_MAX; i++)
+			if (monitor->removed[i])
+				snprintf(what + strlen(what),
+					 sizeof(monitor->change.what) - strlen(what), " table %s,",
+					 families[i]);
+		what[strlen(what) - 1] = '\0';
+	} else if (monitor->more) {
+		strcat(what, ", and more"); /* add_part() keeps the room */
+	}
+}
+
+static void forget(struct monitor *monitor)
+{
+	monitor->touched = monitor->more = false;
+	memset(monitor->removed, 0, sizeof(monitor->removed));
+	monitor->change = (struct foreign_change){ 0 };
 }
 
 static void end_of_transaction(struct monitor *monitor, const struct nlmsghdr *nlh)
 {
-	char name[32] = "a process", who[64];
+	struct foreign_change *change = &monitor->change;
+	const char *name = attr_text(nlh, NFTA_GEN_PROC_NAME);
 	const struct nlattr *attr;
-	uint32_t pid = 0;
 
+	text_safe(name ? name : "a process", change->process, sizeof(change->process));
 	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
 	{
 		uint16_t type = mnl_attr_get_type(attr);
@@ -63,17 +181,12 @@ static void end_of_transaction(struct monitor *monitor, const struct nlmsghdr *n
 			monitor->known = true;
 		}
 		if (type == NFTA_GEN_PROC_PID && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
-			pid = ntohl(mnl_attr_get_u32(attr));
-		if (type == NFTA_GEN_PROC_NAME && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
-			text_safe(mnl_attr_get_str(attr), name, sizeof(name));
+			change->pid = ntohl(mnl_attr_get_u32(attr));
 	}
-	if (!monitor->touched)
-		return;
-	monitor->touched = false;
-	if (pid == (uint32_t)getpid())
-		return;
-	snprintf(who, sizeof(who), "%s (pid %u)", name, pid);
-	monitor->changed(who, monitor->data);
+	finish_text(monitor);
+	if (monitor->touched && change->pid != (uint32_t)getpid())
+		monitor->changed(change, monitor->data);
+	forget(monitor);
 }
 
 static void read_message(struct monitor *monitor, const struct nlmsghdr *nlh)
@@ -83,8 +196,8 @@ static void read_message(struct monitor *monitor, const struct nlmsghdr *nlh)
 		return;
 	if (NFNL_MSG_TYPE(nlh->nlmsg_type) == NFT_MSG_NEWGEN)
 		end_of_transaction(monitor, nlh);
-	else if (!monitor->touched)
-		monitor->touched = is_ours(nlh);
+	else if (is_ours(nlh))
+		note(monitor, nlh);
 }
 
 /* libmnl takes a length above 2 GiB for a negative one, and believes it. */
@@ -128,7 +241,8 @@ static void empty_queue(int fd)
 static void lost(struct monitor *monitor)
 {
 	empty_queue(mnl_socket_get_fd(monitor->socket));
-	monitor->touched = monitor->known = false;
+	forget(monitor);
+	monitor->known = false;
 	pause_reading(monitor);
 	monitor->changed(NULL, monitor->data);
 }

@@ -58,6 +58,7 @@ struct daemon {
 	uint64_t retry_usec;
 	unsigned int periods;
 	struct log_limit foreign, lost, failed, left_out, healed;
+	struct removals removals;
 	bool healing;  /* foreign hands were seen: say what it took to mend */
 	bool periodic; /* the step is the periodic look: what it finds is a lost event or a bug */
 };
@@ -83,13 +84,26 @@ static void on_host(struct host *host, void *data)
 	request(data);
 }
 
-static void on_foreign(const char *who, void *data)
+static void say_foreign(struct daemon *d, const struct foreign_change *change)
+{
+	struct diag often;
+	uint64_t now = 0;
+
+	log_limited(&d->foreign, LOG_WARNING,
+		    "%s (pid %u) changed jobfence's tables (%s); putting "
+		    "them back",
+		    change->process, change->pid, change->what);
+	(void)sd_event_now(d->event, CLOCK_MONOTONIC, &now);
+	if (removals_count(&d->removals, change, now, &often))
+		log_err("%s", often.text);
+}
+
+static void on_foreign(const struct foreign_change *change, void *data)
 {
 	struct daemon *d = data;
 
-	if (who)
-		log_limited(&d->foreign, LOG_WARNING,
-			    "%s changed jobfence's tables; putting them back", who);
+	if (change)
+		say_foreign(d, change);
 	else
 		log_limited(&d->lost, LOG_WARNING,
 			    "notifications of the ruleset were lost; reading it again");

@@ -5,14 +5,24 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <systemd/sd-event.h>
 
 #include "jobfence/diag.h"
 
 struct monitor;
 
-/* @who: "nft (pid 123)", or NULL when notifications were lost and nobody can say. */
-typedef void (*monitor_changed_fn)(const char *who, void *data);
+/* One transaction of another process. All text is safe to print. */
+struct foreign_change {
+	char process[40]; /* "nft" */
+	uint32_t pid;     /* 0: not told */
+	char what[320]; /* "deleted tables inet, bridge"; "changed rules of chain inet output, …" */
+	bool removed;   /* one of our tables is gone */
+};
+
+/* @change: NULL when notifications were lost and nobody can say. */
+typedef void (*monitor_changed_fn)(const struct foreign_change *change, void *data);
 
 /* Returns 0 or -errno, with @diag. */
 int monitor_new(sd_event *event, monitor_changed_fn changed, void *data,
@@ -25,3 +35,15 @@ int monitor_new(sd_event *event, monitor_changed_fn changed, void *data,
 int monitor_prove(struct monitor *monitor, uint32_t generation, struct diag *diag);
 struct monitor *monitor_free(struct monitor *monitor);
 DEFINE_CLEANUP(struct monitor *, monitor_free)
+
+/* Who takes our tables away, and how often. Zeroed is nobody. Pure. */
+struct removals {
+	char process[40];
+	uint64_t first_usec, last_usec, said_usec;
+	unsigned int n;
+};
+
+/* Counts @change, at @now (CLOCK_MONOTONIC). True: it is time to warn, with @diag's sentence: at the
+ * third time within a minute, then once a minute as long as it goes on. */
+bool removals_count(struct removals *removals, const struct foreign_change *change, uint64_t now,
+		    struct diag *diag);

@@ -86,11 +86,12 @@ static void check_attached_table(struct attached_table *table)
 		CHECK(table->entries[i - 1].ifindex <= table->entries[i].ifindex);
 }
 
-static void on_changed(const char *who, void *data)
+static void on_changed(const struct foreign_change *change, void *data)
 {
 	size_t *changes = data;
 
-	CHECK(!who || fuzz_is_safe(who, 80));
+	CHECK(!change || fuzz_is_safe(change->process, sizeof(change->process)));
+	CHECK(!change || fuzz_is_safe(change->what, sizeof(change->what)));
 	++*changes;
 }
 

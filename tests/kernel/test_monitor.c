@@ -31,16 +31,19 @@ struct fixture {
 	struct monitor *monitor;
 	int fd; /* the monitor's socket */
 	unsigned int lost, told;
-	char who[64];
+	char who[400];
 };
 
-static void on_changed(const char *who, void *data)
+static void on_changed(const struct foreign_change *change, void *data)
 {
 	struct fixture *f = data;
 
-	f->lost += who == NULL;
-	f->told += who != NULL;
-	snprintf(f->who, sizeof(f->who), "%s", who ?: "");
+	f->lost += change == NULL;
+	f->told += change != NULL;
+	f->who[0] = '\0';
+	if (change)
+		snprintf(f->who, sizeof(f->who), "%s (pid %u): %s", change->process, change->pid,
+			 change->what);
 }
 
 static void set_up(struct fixture *f)
@@ -111,6 +114,59 @@ static void lost_ones_are_told_once(void **state)
 	tear_down(&f);
 }
 
+static void what_was_changed_is_told(void **state)
+{
+	static const struct {
+		const char *command, *what;
+	} cases[] = {
+		{ "add table inet jobfence", "changed table inet" },
+		{ "'add chain inet jobfence c; add rule inet jobfence c accept; add rule inet "
+		  "jobfence c drop'",
+		  "changed chain inet c, added to chain inet c" },
+		{ "'add set inet jobfence s { type ipv4_addr; }; add element inet jobfence s { "
+		  "1.1.1.1, 2.2.2.2 }'",
+		  "added set inet s, added to set inet s" },
+		{ "delete element inet jobfence s '{ 1.1.1.1 }'", "deleted from set inet s" },
+		{ "flush chain inet jobfence c", "deleted from chain inet c" },
+		{ "add counter inet jobfence n", "added object inet n" },
+		{ "delete set inet jobfence s", "deleted set inet s" },
+		{ "'flush ruleset; add table bridge jobfence'", "deleted table inet" },
+		{ "delete table bridge jobfence", "deleted table bridge" },
+	};
+	struct fixture f;
+
+	set_up(&f);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *command = NULL;
+
+		f.told = 0;
+		assert_true(asprintf(&command, "nft %s", cases[i].command) > 0);
+		assert_int_equal(system(command), 0);
+		run_for(&f, 100000);
+		assert_int_equal(f.told, 1);
+		assert_string_equal(strstr(f.who, ": ") + 2, cases[i].what);
+	}
+	tear_down(&f);
+}
+
+static void much_is_told_in_few_words(void **state)
+{
+	char command[8000] = "nft 'add table inet jobfence; ";
+	struct fixture f;
+
+	set_up(&f);
+	for (int i = 0; i < 100; i++)
+		snprintf(command + strlen(command), sizeof(command) - strlen(command),
+			 "add chain inet jobfence chain%d; ", i);
+	strcat(command, "'");
+	assert_int_equal(system(command), 0);
+	run_for(&f, 100000);
+	assert_int_equal(f.told, 1);
+	assert_non_null(strstr(f.who, ", changed chain inet chain7, "));
+	assert_string_equal(strstr(f.who, ", and more"), ", and more");
+	tear_down(&f);
+}
+
 static void storm_is_told_some_times_a_second(void **state)
 {
 	struct fixture f;
@@ -173,6 +229,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lost_ones_are_told_once),
+		cmocka_unit_test(what_was_changed_is_told),
+		cmocka_unit_test(much_is_told_in_few_words),
 		cmocka_unit_test(storm_is_told_some_times_a_second),
 		cmocka_unit_test(proof_fails_when_nothing_comes_any_more),
 	};
