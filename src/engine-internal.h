@@ -23,9 +23,9 @@ struct http;
 struct http_call;
 
 struct http_answer {
-	int error;        /* 0, or -errno: no whole answer came (@trouble says why) */
-	long status;      /* the HTTP status where error is 0 */
-	char *body; /* borrowed during the callback, which may write in it; NULL where empty */
+	int error;   /* 0, or -errno: no whole answer came (@trouble says why) */
+	long status; /* the HTTP status where error is 0 */
+	char *body;  /* borrowed during the callback, which may write in it; NULL where empty */
 	size_t len;
 	pid_t peer_pid; /* SO_PEERCRED where this call opened its connection, else 0 */
 	const char *trouble;
