@@ -44,7 +44,7 @@ static void start(struct fixture *f, bool own)
 	reconcile_own(f->reconcile, own);
 }
 
-static void stop(struct fixture *f)
+static void let_go(struct fixture *f)
 {
 	f->reconcile = reconcile_free(f->reconcile);
 	f->nft = nft_close(f->nft);
@@ -87,7 +87,7 @@ static int set_up_owner(void **state)
 
 static int tear_down(void **state)
 {
-	stop(*state);
+	let_go(*state);
 	free(*state);
 	return 0;
 }
@@ -246,7 +246,7 @@ static void the_next_takes_over_what_is_left(void **state)
 
 	RUN(f);
 	before = listing();
-	stop(f);
+	let_go(f);
 	assert_tables(f, TABLE_PERSIST);
 	orphan = listing();
 	assert_string_equal(before, orphan);
@@ -271,7 +271,7 @@ static void what_is_left_and_broken_is_mended(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
 		print_message("%s\n", changes[i]);
 		RUN(f);
-		stop(f);
+		let_go(f);
 		(void)nft(changes[i]); /* not all of them are possible */
 		start(f, true);
 		RUN(f);
@@ -316,7 +316,7 @@ static void a_killed_owner_leaves_its_rules(void **state)
 	_cleanup_free_ char *before = NULL, *after = NULL;
 	pid_t pid;
 
-	stop(f);
+	let_go(f);
 	pid = fork_owner(f);
 	before = listing();
 	assert_int_not_equal(nft("delete table inet jobfence"), 0);
@@ -336,7 +336,7 @@ static void a_foreign_owner_is_named_and_left_alone(void **state)
 	uint32_t before;
 	pid_t pid;
 
-	stop(f);
+	let_go(f);
 	pid = fork_owner(f);
 	before = generation(f);
 	for (int own = 0; own <= 1; own++) {
@@ -346,7 +346,7 @@ static void a_foreign_owner_is_named_and_left_alone(void **state)
 		snprintf(pid_text, sizeof(pid_text), "(pid %d)", (int)pid);
 		assert_non_null(strstr(f->diag.text, "table inet jobfence is owned by"));
 		assert_non_null(strstr(f->diag.text, pid_text));
-		stop(f);
+		let_go(f);
 	}
 	assert_int_equal(generation(f), before);
 	{
@@ -367,7 +367,7 @@ static void owner_no_over_what_an_owner_left(void **state)
 	struct fixture *f = *state;
 
 	RUN(f);
-	stop(f);
+	let_go(f);
 	start(f, false);
 	RUN(f);
 	assert_int_equal(f->result.steps, 0);
@@ -403,11 +403,11 @@ static void what_cannot_be_owned_is_kept(void **state)
 {
 	struct fixture *f = *state;
 
-	stop(f);
+	let_go(f);
 	start(f, false);
 	RUN(f);
 	assert_tables(f, 0);
-	stop(f);
+	let_go(f);
 	start(f, true);
 	RUN(f);
 	assert_int_equal(f->result.steps, 0);
@@ -426,7 +426,7 @@ static void changes_of_others_are_undone(void **state)
 {
 	struct fixture *f = *state;
 
-	stop(f);
+	let_go(f);
 	start(f, false);
 	RUN(f);
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
