@@ -169,6 +169,103 @@ shim_service() {
 
 fence_stands() { jobfence verify >/dev/null 2>&1; }
 
+# --- the unit --------------------------------------------------------------------------------------
+
+main_pid() { property jobfence MainPID; }
+restarted() { [ "$(main_pid)" -gt 1 ] && [ "$(main_pid)" != "$1" ] && [ "$(property jobfence ActiveState)" = active ]; }
+status_of() { sed -n "s/^$1:[[:space:]]*//p" "/proc/$(main_pid)/status"; }
+docker_is() { [ "$(property docker ActiveState)/$(property docker SubState)" = "$1" ]; }
+jobfence_is() { [ "$(property jobfence ActiveState)" = "$1" ]; }
+
+confined() {
+	section "what the unit and the daemon leave of it"
+	systemd-analyze security --no-pager --threshold=20 jobfence.service >"$WORK/security"
+	check "systemd-analyze security, at most 2.0" 0 $?
+	say "$(tail -n 1 "$WORK/security")"
+	check "the unit in the eyes of systemd" '' "$(systemd-analyze verify --man=no jobfence.service docker.service 2>&1 |
+		grep -i jobfence)"
+	check "capabilities (CAP_NET_ADMIN, CAP_DAC_OVERRIDE)" "0000000000001002 0000000000001002" \
+		"$(status_of CapEff) $(status_of CapBnd)"
+	check "no new privileges, filters" "1 [2-9]*" "$(status_of NoNewPrivs) $(status_of Seccomp_filters)"
+	check "the sandbox is whole" '' "$(journalctl -b -u jobfence -o cat --no-pager | grep sandbox)"
+}
+
+# A daemon that does not move: systemd ends it after WatchdogSec, and meanwhile nothing opens.
+watchdog() {
+	local pid began
+
+	section "jobfence stopped by SIGSTOP, then killed again and again"
+	pid=$(main_pid) began=$(now_ms)
+	kill -STOP "$pid"
+	starts "without a daemon that moves" 0 2 50
+	host_wait 30000 restarted "$pid" # × HOST_PATIENCE
+	check "systemd started another one" 0 $?
+	say "$((($(now_ms) - began) / 1000)) s after SIGSTOP"
+	host_wait 10000 fence_stands
+	check "jobfence verify" 0 $?
+}
+
+kills() {
+	local i pid docker open=0 lost=0
+
+	docker=$(property docker MainPID)
+	for ((i = 0; i < ROUNDS; i++)); do
+		pid=$(main_pid)
+		kill -KILL "$pid"
+		[[ $(scopestart "$SLICE" 20 $SHIM 2>&1) == *open=0 ]] || open=$((open + 1))
+		host_wait 30000 restarted "$pid" || lost=$((lost + 1))
+	done
+	check_that "times that it was killed and did not come back, of $ROUNDS" $lost -eq 0
+	check_that "times that somebody reached the shim meanwhile" $open -eq 0
+	check "Docker ran through" "$docker active" "$(property docker MainPID) $(property docker ActiveState)"
+	host_wait 10000 fence_stands
+	check "jobfence verify" 0 $?
+}
+
+# A mode that is refused: what is in the kernel stays; where nothing is, Docker is held back until the fence
+# stands, and comes up by itself then.
+refused() {
+	section "a mode that is refused, at a start"
+	systemctl stop docker.socket docker
+	echo DSTACK_SERVER_JOB_NETWORK_MODE=nonsense >/etc/default/jobfence
+	systemctl restart jobfence
+	host_wait 5000 jobfence_is failed
+	check "exit code, and no further try" "78 failed" \
+		"$(property jobfence ExecMainStatus) $(property jobfence ActiveState)"
+	check "the ruleset of before" 0 "$(nft list table inet jobfence >/dev/null; echo $?)"
+	systemctl start docker
+	check "… with which Docker starts" active "$(property docker ActiveState)"
+	systemctl stop docker.socket docker
+	jobfence remove
+	systemctl --no-block start docker
+	host_wait 5000 docker_is activating/start-pre
+	check "without a ruleset it waits" activating/start-pre \
+		"$(property docker ActiveState)/$(property docker SubState)"
+	sleep 5
+	check "… and goes on waiting: processes of dockerd" 0 "$(pgrep -c -x dockerd)"
+	journalctl -b -u docker -o cat --no-pager | grep 'Docker waits for jobfence' | tail -n 1
+	echo DSTACK_SERVER_JOB_NETWORK_MODE=2 >/etc/default/jobfence
+	systemctl start jobfence
+	host_wait 20000 docker_is active/running
+	check "it starts when the fence stands" active/running \
+		"$(property docker ActiveState)/$(property docker SubState)"
+	host_wait 10000 fence_stands
+	check "jobfence verify" 0 $?
+}
+
+# Where jobfence was disabled somebody decided to go without.
+disabled() {
+	systemctl stop docker.socket docker
+	systemctl stop jobfence
+	jobfence remove
+	systemctl --quiet disable jobfence
+	systemctl start docker
+	check "jobfence disabled: Docker starts without" "active inactive" \
+		"$(property docker ActiveState) $(property jobfence ActiveState)"
+	systemctl --quiet enable jobfence
+	systemctl start jobfence
+}
+
 if [ ! -d /var/lib/jobfence-vm ] || [ "$(systemd-detect-virt)" = none ]; then
 	echo "systemd.sh changes the machine it runs on: sudo tests/vm/run" >&2
 	exit 1
@@ -204,4 +301,9 @@ tunnel
 check "ssh -L through an ssh that was there before" open:shim "$BANNER"
 starts "with jobfence again" 0 3 100
 tunnels
+confined
+watchdog
+kills
+refused
+disabled
 finish
