@@ -45,7 +45,7 @@ seen() {
 	esac
 	log=$LOGS/${name%.sh}.log
 	# a section counts with all that is below it
-	lines=$(awk -v words="$2" '/^[^ ]/ { on = index($0, words) } / [✓✗] / && (on || index($0, words))' \
+	lines=$(awk -v words="$2" '/^[^ ]/ { on = index($0, words) } / (✓|✗) / && (on || index($0, words))' \
 		"$log" 2>/dev/null)
 	if [ -z "$lines" ]; then
 		echo '?'
@@ -90,6 +90,17 @@ take_evidence() { # LINE
 	[ -z "$LIST" ] || printf '    %s %s: %s\n' "$(seen "$file" "$words")" "${file#tests/}" "$words"
 }
 
+# Can --list tell what it was shown?
+try_seen() {
+	local LOGS got
+
+	LOGS=$(mktemp -d) || return 1
+	printf '%s\n' 'good things' '  ✓ one: 0' '  ✓ two: 0' 'others' '  ✗ three: 1' >"$LOGS/x.log"
+	got="$(seen x.sh one) $(seen x.sh 'good things') $(seen x.sh three) $(seen x.sh others) $(seen x.sh four)"
+	rm -r "$LOGS"
+	if [ "$got" = '✓ ✓ ✗ ✗ ?' ]; then pass; else fail "--list shows '$got', wanted ✓ ✓ ✗ ✗ ?"; fi
+}
+
 LIST=''
 case ${1-} in
 --list) LIST=1 ;;
@@ -107,6 +118,7 @@ while IFS= read -r line; do
 	esac
 done <"$TABLE"
 row_ends
+try_seen
 for ((n = 1; n <= 45; n++)); do
 	if grep -q "^$n | " "$TABLE"; then pass; else fail "fault $n is not in the table"; fi
 done
