@@ -80,7 +80,7 @@ static void compare(const struct report *report, const struct said *now, size_t 
 	while (i < report->n || j < n) {
 		int cmp = i == report->n ? 1 : j == n ? -1 : strcmp(report->said[i].id, now[j].id);
 
-		if (cmp < 0 && model->in_sync)
+		if (cmp < 0)
 			say_gone(&report->said[i]);
 		if (cmp > 0 || (cmp == 0 && !same(&report->said[i], &now[j])))
 			say(&model->containers[index[j]], &verdicts[index[j]], &now[j]);
@@ -96,6 +96,8 @@ void report_changes(struct report *report, const struct model *model,
 	_cleanup_free_ size_t *index = calloc(model->containers_n + 1, sizeof(*index));
 	size_t n = 0;
 
+	if (!model->in_sync)
+		return; /* who is gone would be forgotten without a word */
 	if (!now || !index)
 		return; /* a missing log line is no reason to stop */
 	for (size_t i = 0; i < model->containers_n; i++) {

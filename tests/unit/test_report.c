@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The daemon's log of who came and went, also while the engine has not told all. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "../../src/run-internal.h"
+#include "jobfence/log.h"
+
+static char text[8192];
+
+/* What report_changes() logs, in @text. */
+static void report(struct report *report, const struct model *model)
+{
+	const struct verdict verdicts[2] = { { .role = ROLE_JOB, .why = "a job" },
+					     { .role = ROLE_JOB, .why = "a job" } };
+	int ends[2], saved = dup(STDERR_FILENO);
+	ssize_t n;
+
+	assert_int_equal(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+	report_changes(report, model, verdicts);
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	n = read(ends[0], text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	close(ends[0]);
+	close(ends[1]);
+	close(saved);
+}
+
+static void who_went_while_the_engine_was_away_is_told(void **state)
+{
+	struct container containers[2] = {
+		{ .name = "one", .state = CONTAINER_RUNNING, .inspected = true },
+		{ .name = "two", .state = CONTAINER_RUNNING, .inspected = true },
+	};
+	struct model model = { .containers = containers, .containers_n = 2, .in_sync = true };
+	struct report *r = NULL;
+
+	strcpy(containers[0].id, "1111111111111111");
+	strcpy(containers[1].id, "2222222222222222");
+	assert_int_equal(report_new(&r), 0);
+	report(r, &model);
+	assert_non_null(strstr(text, "job one "));
+	assert_non_null(strstr(text, "job two "));
+	report(r, &model);
+	assert_string_equal(text, "");
+	model.in_sync = false;
+	model.containers_n = 0;
+	report(r, &model);
+	assert_string_equal(text, "");
+	model.in_sync = true;
+	model.containers_n = 1;
+	report(r, &model);
+	assert_null(strstr(text, "job one"));
+	assert_non_null(strstr(text, "job two (222222222222) is gone\n"));
+	report_free(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_went_while_the_engine_was_away_is_told),
+	};
+
+	unsetenv("JOURNAL_STREAM");
+	log_open(LOG_INFO);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
