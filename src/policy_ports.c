@@ -2,7 +2,9 @@
 /*
  * Which port of a bridge is whose. By the container's network namespace where the engine has named
  * its file; before that (between `network connect` and the first instruction) by the MAC address
- * that Docker gave it, seen on the other end of the port. Two candidates are none.
+ * that Docker gave it, seen on the other end of the port. Two candidates are none, of ports or of owners:
+ * Docker before 28 makes a MAC of the address, which has a next owner, and tells a container that failed to
+ * start what it gave it before.
  */
 #include "policy-internal.h"
 
@@ -121,6 +123,27 @@ static const struct link *find_only(const struct link **links, size_t n, const s
 	return links[low];
 }
 
+/* Whether a port that one container has by its MAC alone could as well be that of another. */
+static bool is_anothers(const struct policy *policy, size_t i, const struct endpoint *endpoint,
+			const struct link *port)
+{
+	const struct model *model = policy->model;
+
+	for (size_t j = 0; j < model->containers_n; j++) {
+		const struct container *c = &model->containers[j];
+
+		if (j == i || (!container_is_live(c) && c->state != CONTAINER_CREATED))
+			continue;
+		if (model->nsid && port->nsid >= 0 && model->nsid[j] == port->nsid)
+			return true;
+		for (size_t k = 0; k < c->endpoints_n; k++)
+			if (!mac_addr_cmp(&c->endpoints[k].mac, &endpoint->mac) &&
+			    !strcmp(c->endpoints[k].network_id, endpoint->network_id))
+				return true;
+	}
+	return false;
+}
+
 const struct link *port_index_find(const struct policy *policy, size_t i,
 				   const struct endpoint *endpoint, int bridge_ifindex)
 {
@@ -130,11 +153,13 @@ const struct link *port_index_find(const struct policy *policy, size_t i,
 		.nsid = policy->model->nsid ? policy->model->nsid[i] : -1,
 		.peer_mac = endpoint->mac,
 	};
+	const struct link *port;
 
 	if (wanted.nsid >= 0)
 		return find_only(index->by_nsid, index->by_nsid_n, &wanted, nsid_order);
 	/* the engine named the namespace and the kernel has no id for it: no port is its own */
 	if (policy->model->containers[i].sandbox_key || !mac_addr_is_set(&endpoint->mac))
 		return NULL;
-	return find_only(index->by_mac, index->by_mac_n, &wanted, mac_order);
+	port = find_only(index->by_mac, index->by_mac_n, &wanted, mac_order);
+	return port && is_anothers(policy, i, endpoint, port) ? NULL : port;
 }

@@ -191,6 +191,32 @@ static void early_bystander_opens_by_mac(void **state)
 	assert_b_closed(f);
 }
 
+/* What Docker told of a container that failed to start stays, and a job has its address and MAC by now. */
+static void mac_of_two_opens_no_port(void **state)
+{
+	struct fixture *f = *state;
+
+	f->containers[1].state = CONTAINER_CREATED;
+	f->containers[1].sandbox_key = NULL;
+	f->nsid[1] = -1;
+	f->endpoints[1].mac = f->endpoints[0].mac;
+	f->links[5].peer_mac = (struct mac_addr){ 0 };
+	build(f);
+	assert_set(f, SET_BYSTANDER_PORTS, "\"vethc\"");
+	assert_set(f, SET_JOB_PORTS, "\"vetha\"");
+	/* the engine's list alone: nobody's namespace is known */
+	f->containers[0].sandbox_key = NULL;
+	f->nsid[0] = -1;
+	build(f);
+	assert_set(f, SET_BYSTANDER_PORTS, "\"vethc\"");
+	assert_set(f, SET_JOB_PORTS, "");
+	/* its namespace only */
+	f->nsid[0] = 0;
+	f->endpoints[0].mac = f->endpoints[2].mac;
+	build(f);
+	assert_set(f, SET_BYSTANDER_PORTS, "\"vethc\"");
+}
+
 static void created_bystander_opens_with_its_port(void **state)
 {
 	struct fixture *f = *state;
@@ -575,6 +601,7 @@ int main(void)
 		TEST(bystanders_open_by_their_port),
 		TEST(bystander_without_port_opens_nothing),
 		TEST(early_bystander_opens_by_mac),
+		TEST(mac_of_two_opens_no_port),
 		TEST(created_bystander_opens_with_its_port),
 		TEST(namespace_shared_with_a_job_is_a_jobs),
 		TEST(address_of_a_job_is_no_bystanders),
