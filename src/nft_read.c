@@ -26,6 +26,7 @@ struct reader {
 	const struct skeleton *skeleton;
 	enum family family; /* of the dump under way */
 	enum set_id set;    /* of an element dump */
+	mnl_cb_t take;      /* of the dump under way: called with the reader */
 };
 
 /* --- what libnftnl does not understand ---
@@ -65,8 +66,8 @@ static int on_table(const struct nlmsghdr *nlh, void *data)
 
 	if (!table)
 		return callback_failed();
-	if (nftnl_table_nlmsg_parse(nlh, table) < 0 ||
-	    strcmp(nftnl_table_get_str(table, NFTNL_TABLE_NAME), TABLE_NAME) != 0)
+	/* in this message number 1 is its own name */
+	if (nftnl_table_nlmsg_parse(nlh, table) < 0 || !is_ours(nlh))
 		return MNL_CB_OK;
 	reader->live->table[reader->family] = true;
 	reader->live->table_flags[reader->family] = nftnl_table_get_u32(table, NFTNL_TABLE_FLAGS);
@@ -94,8 +95,7 @@ static int on_chain(const struct nlmsghdr *nlh, void *data)
 
 	if (!chain)
 		return callback_failed();
-	if (nftnl_chain_nlmsg_parse(nlh, chain) < 0 ||
-	    strcmp(nftnl_chain_get_str(chain, NFTNL_CHAIN_TABLE), TABLE_NAME) != 0)
+	if (nftnl_chain_nlmsg_parse(nlh, chain) < 0 || !is_ours(nlh))
 		return MNL_CB_OK;
 	grown = reallocarray(live->chains, live->chains_n + 1, sizeof(*grown));
 	if (!grown)
@@ -110,7 +110,7 @@ static int on_chain(const struct nlmsghdr *nlh, void *data)
 
 		new->hook = nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM);
 		new->priority = nftnl_chain_get_s32(chain, NFTNL_CHAIN_PRIO);
-		new->plain = strcmp(type, "filter") == 0;
+		new->plain = type ? strcmp(type, "filter") == 0 : false;
 		new->drops = nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) != NF_ACCEPT;
 		has_device = reader->family == FAMILY_NETDEV &&
 			     nftnl_chain_is_set(chain, NFTNL_CHAIN_DEV);
@@ -122,7 +122,7 @@ static int on_chain(const struct nlmsghdr *nlh, void *data)
 		if (!new->device)
 			return callback_failed();
 	}
-	new->name = strdup(nftnl_chain_get_str(chain, NFTNL_CHAIN_NAME));
+	new->name = strdup(nftnl_chain_get_str(chain, NFTNL_CHAIN_NAME) ?: "");
 	if (!new->name) {
 		free(new->device);
 		return callback_failed();
@@ -182,7 +182,7 @@ static bool set_as_specified(struct nftnl_set *set, const struct set_spec *spec)
 
 	return nftnl_set_get_u32(set, NFTNL_SET_KEY_LEN) == set_key_len(spec) &&
 	       nftnl_set_get_u32(set, NFTNL_SET_KEY_TYPE) == nft_key_type(spec->key) &&
-	       flags == nft_set_flags(spec) && udata_len == wanted_len &&
+	       flags == nft_set_flags(spec) && udata_len == wanted_len && udata &&
 	       memcmp(udata, wanted_udata, udata_len) == 0;
 }
 
@@ -366,11 +366,10 @@ static int on_object(const struct nlmsghdr *nlh, void *data)
 
 	if (!obj)
 		return callback_failed();
-	if (nftnl_obj_nlmsg_parse(nlh, obj) < 0 ||
-	    strcmp(nftnl_obj_get_str(obj, NFTNL_OBJ_TABLE), TABLE_NAME) != 0 ||
+	if (nftnl_obj_nlmsg_parse(nlh, obj) < 0 || !is_ours(nlh) ||
 	    nftnl_obj_get_u32(obj, NFTNL_OBJ_TYPE) != NFT_OBJECT_COUNTER)
 		return MNL_CB_OK;
-	name = nftnl_obj_get_str(obj, NFTNL_OBJ_NAME);
+	name = nftnl_obj_get_str(obj, NFTNL_OBJ_NAME) ?: "";
 	for (size_t i = 0; i < reader->skeleton->counters_n; i++) {
 		const struct counter_spec *spec = &reader->skeleton->counters[i];
 
@@ -396,13 +395,24 @@ static int on_flowtable(const struct nlmsghdr *nlh, void *data)
 
 	if (!flowtable)
 		return callback_failed();
-	if (nftnl_flowtable_nlmsg_parse(nlh, flowtable) < 0 ||
-	    strcmp(nftnl_flowtable_get_str(flowtable, NFTNL_FLOWTABLE_TABLE), TABLE_NAME) != 0)
+	if (nftnl_flowtable_nlmsg_parse(nlh, flowtable) < 0 || !is_ours(nlh))
 		return MNL_CB_OK;
 	return live_add_extra(reader->live, LIVE_FLOWTABLE, reader->family,
-			      nftnl_flowtable_get_str(flowtable, NFTNL_FLOWTABLE_NAME)) < 0
+			      nftnl_flowtable_get_str(flowtable, NFTNL_FLOWTABLE_NAME) ?: "") < 0
 		       ? callback_failed()
 		       : MNL_CB_OK;
+}
+
+/* libnftnl does not tell of every allocation that failed: a message that one of them failed for was
+ * not read, whatever came of it. A part of the picture would be mended. */
+static int on_message(const struct nlmsghdr *nlh, void *data)
+{
+	struct reader *reader = data;
+	int r;
+
+	errno = 0;
+	r = reader->take(nlh, reader);
+	return r >= MNL_CB_OK && errno == ENOMEM ? callback_failed() : r;
 }
 
 static int dump(struct nft *nft, struct reader *reader, uint16_t type, mnl_cb_t fn)
@@ -412,7 +422,8 @@ static int dump(struct nft *nft, struct reader *reader, uint16_t type, mnl_cb_t 
 		buffer, type, (uint16_t)family_number(reader->family), NLM_F_DUMP, nft->seq++);
 
 	/* Without a table every chain of the family comes; the callbacks look at the name. */
-	return nft_request(nft, nlh, fn, reader);
+	reader->take = fn;
+	return nft_request(nft, nlh, on_message, reader);
 }
 
 static int dump_elems(struct nft *nft, struct reader *reader)
@@ -427,7 +438,8 @@ static int dump_elems(struct nft *nft, struct reader *reader)
 	    nftnl_set_set_str(set, NFTNL_SET_NAME, set_spec(reader->set)->name) < 0)
 		return -ENOMEM;
 	nftnl_set_elems_nlmsg_build_payload(nlh, set);
-	int r = nft_request(nft, nlh, on_elems, reader);
+	reader->take = on_elems;
+	int r = nft_request(nft, nlh, on_message, reader);
 	const struct set_spec *spec = set_spec(reader->set);
 
 	if (r >= 0 && spec->interval && spec->key[1] == KEY_NONE)
