@@ -112,7 +112,8 @@ static void add_part(struct monitor *monitor, const char *part)
 
 	if (has_part(what, part))
 		return;
-	if (used + strlen(part) + sizeof(", and more") > sizeof(monitor->change.what)) {
+	if (used + strlen(", ") + strlen(part) + sizeof(", and more") >
+	    sizeof(monitor->change.what)) {
 		monitor->more = true;
 		return;
 	}

@@ -32,6 +32,7 @@ struct fixture {
 	int fd; /* the monitor's socket */
 	unsigned int lost, told;
 	char who[400];
+	bool ends; /* the text is in its room */
 };
 
 static void on_changed(const struct foreign_change *change, void *data)
@@ -41,6 +42,7 @@ static void on_changed(const struct foreign_change *change, void *data)
 	f->lost += change == NULL;
 	f->told += change != NULL;
 	f->who[0] = '\0';
+	f->ends = !change || strnlen(change->what, sizeof(change->what)) < sizeof(change->what);
 	if (change)
 		snprintf(f->who, sizeof(f->who), "%s (pid %u): %s", change->process, change->pid,
 			 change->what);
@@ -167,6 +169,33 @@ static void much_is_told_in_few_words(void **state)
 	tear_down(&f);
 }
 
+/* Whatever the length at which "and more" comes to stand. */
+static void words_of_any_length_have_room(void **state)
+{
+	char command[4000];
+	struct fixture f;
+
+	set_up(&f);
+	for (int length = 1; length < 40; length++) {
+		snprintf(command, sizeof(command),
+			 "nft 'add table inet jobfence; add chain inet jobfence %.*s; ", length,
+			 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+		for (int i = 10; i < 30; i++)
+			snprintf(command + strlen(command), sizeof(command) - strlen(command),
+				 "add chain inet jobfence fixed_length_%d; ", i);
+		strcat(command, "'");
+		f.told = 0;
+		assert_int_equal(system(command), 0);
+		run_for(&f, 20000);
+		assert_int_equal(f.told, 1);
+		assert_true(f.ends);
+		assert_string_equal(f.who + strlen(f.who) - strlen(", and more"), ", and more");
+		assert_int_equal(system("nft delete table inet jobfence"), 0);
+		run_for(&f, 20000);
+	}
+	tear_down(&f);
+}
+
 static void storm_is_told_some_times_a_second(void **state)
 {
 	struct fixture f;
@@ -231,6 +260,7 @@ int main(void)
 		cmocka_unit_test(lost_ones_are_told_once),
 		cmocka_unit_test(what_was_changed_is_told),
 		cmocka_unit_test(much_is_told_in_few_words),
+		cmocka_unit_test(words_of_any_length_have_room),
 		cmocka_unit_test(storm_is_told_some_times_a_second),
 		cmocka_unit_test(proof_fails_when_nothing_comes_any_more),
 	};
