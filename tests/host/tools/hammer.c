@@ -251,6 +251,21 @@ static void note_late(struct attempt *attempt)
 	event(attempt, "late", "retransmitted");
 }
 
+/* With what the kernel knows of the connection, to find out afterwards who answered. */
+static const char *accepted_word(const struct attempt *attempt)
+{
+	static char word[80];
+	struct tcp_info info = { 0 };
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(info), peer_len = sizeof(peer);
+
+	(void)getsockopt(attempt->fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+	snprintf(word, sizeof(word), "accepted,state=%u,in=%u,out=%u,peer=%d", info.tcpi_state,
+		 info.tcpi_segs_in, info.tcpi_segs_out,
+		 getpeername(attempt->fd, (struct sockaddr *)&peer, &peer_len));
+	return word;
+}
+
 static void on_connected(struct attempt *attempt)
 {
 	socklen_t len = sizeof(int);
@@ -263,7 +278,7 @@ static void on_connected(struct attempt *attempt)
 	}
 	note_late(attempt);
 	if (!attempt->flow->want_open) {
-		attempt_opened(attempt, "accepted");
+		attempt_opened(attempt, accepted_word(attempt));
 		return;
 	}
 	attempt->connected = true;
