@@ -260,8 +260,8 @@ static const char *accepted_word(const struct attempt *attempt)
 	socklen_t len = sizeof(info), peer_len = sizeof(peer);
 
 	(void)getsockopt(attempt->fd, IPPROTO_TCP, TCP_INFO, &info, &len);
-	snprintf(word, sizeof(word), "accepted,state=%u,in=%u,out=%u,peer=%d", info.tcpi_state,
-		 info.tcpi_segs_in, info.tcpi_segs_out,
+	snprintf(word, sizeof(word), "accepted,state=%u,rtt=%u,retransmits=%u,peer=%d",
+		 info.tcpi_state, info.tcpi_rtt, info.tcpi_total_retrans,
 		 getpeername(attempt->fd, (struct sockaddr *)&peer, &peer_len));
 	return word;
 }
