@@ -31,6 +31,7 @@ struct reconcile {
 	bool no_persist; /* the kernel cannot: it was tried */
 	bool asked;      /* and this is known */
 	enum ownership ownership;
+	bool held[FAMILY_MAX]; /* was seen to be ours */
 };
 
 int reconcile_new(struct nft *nft, struct reconcile **ret_reconcile)
@@ -72,6 +73,8 @@ void reconcile_touched(struct reconcile *reconcile)
 void reconcile_own(struct reconcile *reconcile, bool own)
 {
 	reconcile->own = own;
+	if (!own) /* then it is no loss */
+		memset(reconcile->held, 0, sizeof(reconcile->held));
 }
 
 enum ownership reconcile_ownership(struct reconcile *reconcile)
@@ -219,6 +222,9 @@ static int commit_owned(struct reconcile *reconcile, struct ops *ops, struct com
 	bool owned = reconcile->own && !reconcile->no_persist && set_new_tables(ops, TABLE_OWNED);
 	int r = commit_some(reconcile, ops, stats, diag);
 
+	for (size_t i = 0; r >= 0 && owned && i < ops->n; i++)
+		if (ops->op[i].kind == OP_ADD_TABLE)
+			reconcile->held[ops->op[i].family] = true;
 	if (r != -EOPNOTSUPP || !owned)
 		return r;
 	set_new_tables(ops, 0);
@@ -319,10 +325,18 @@ static int commit_tables(struct reconcile *reconcile, const struct live *live,
 		r = commit_some(reconcile, &ops, &result->stats, diag);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < ops.n; i++)
-		result->taken +=
-			ops.op[i].flags & ~live->table_flags[ops.op[i].family] & TABLE_OWNER ? 1
-											     : 0;
+	for (size_t i = 0; i < FAMILY_MAX; i++)
+		if (live->table[i] && live->table_owner[i] == nft_port(reconcile->nft))
+			reconcile->held[i] = true;
+	for (size_t i = 0; i < ops.n; i++) {
+		enum family family = ops.op[i].family;
+
+		if (!(ops.op[i].flags & ~live->table_flags[family] & TABLE_OWNER))
+			continue;
+		result->taken++;
+		result->lost += reconcile->held[family];
+		reconcile->held[family] = true;
+	}
 	result->steps += ops.n;
 	return 0;
 }

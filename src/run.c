@@ -150,14 +150,15 @@ static void say_result(struct daemon *d, const struct reconcile_result *result)
 }
 
 /* Losing ownership makes no notification: the periodic look finds it. */
-static void say_taken(const struct daemon *d, size_t taken)
+static void say_taken(const struct reconcile_result *result)
 {
-	if (taken > 0 && d->ownership == OWNERSHIP_UNKNOWN)
-		log_notice("took %zu tables over as they were, counters included", taken);
-	else if (taken > 0)
+	if (result->taken > result->lost)
+		log_notice("took %zu tables over as they were, counters included",
+			   result->taken - result->lost);
+	if (result->lost > 0)
 		log_warn("%zu tables had lost their owner, which the kernel tells nobody; they are "
 			 "this daemon's again",
-			 taken);
+			 result->lost);
 }
 
 static void say_ownership(struct daemon *d)
@@ -224,7 +225,7 @@ static int step(struct daemon *d)
 		retry_later(d);
 	else
 		d->retry_usec = 0;
-	say_taken(d, result.taken);
+	say_taken(&result);
 	say_result(d, &result);
 	if (d->ownership != OWNERSHIP_UNKNOWN)
 		say_ownership(d);

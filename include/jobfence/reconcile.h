@@ -26,6 +26,7 @@ enum ownership {
 struct reconcile_result {
 	size_t steps;    /* of the transaction; 0: nothing had to change */
 	size_t taken;    /* tables that were there without an owner and are this process's now */
+	size_t lost;     /* of these, tables that were this process's before */
 	bool read;       /* the kernel was read for it */
 	bool torn;       /* … and kept changing meanwhile */
 	bool unsure;     /* something was passed over: another step is due soon */

@@ -255,6 +255,7 @@ static void the_next_takes_over_what_is_left(void **state)
 	start(f, true);
 	RUN(f);
 	assert_int_equal(f->result.taken, f->model.egress ? 3 : 2);
+	assert_int_equal(f->result.lost, 0);
 	assert_int_equal(f->result.steps, f->result.taken);
 	assert_tables(f, TABLE_OWNED);
 	assert_int_equal(shim_counter(), counted);
@@ -396,6 +397,13 @@ static void a_loss_is_seen_and_undone(void **state)
 	reconcile_own(f->reconcile, true);
 	RUN(f);
 	assert_int_equal(f->result.taken, f->model.egress ? 3 : 2);
+	assert_int_equal(f->result.lost, 0);
+	assert_tables(f, TABLE_OWNED);
+	assert_int_equal(nft_reopen(f->nft, &f->diag), 0);
+	reconcile_touched(f->reconcile);
+	RUN(f);
+	assert_int_equal(f->result.taken, f->model.egress ? 3 : 2);
+	assert_int_equal(f->result.lost, f->result.taken);
 	assert_tables(f, TABLE_OWNED);
 }
 
