@@ -142,7 +142,6 @@ section "before jobfence: each arrives"
 each_attack before
 
 section "with jobfence: what the host says arrives"
-jobfence_config $'[nftables]\nowner = no' # what is taken away below comes back
 jobfence_up || broken "jobfence"
 host_wait 3000 host_exec nft list table netdev jobfence >/dev/null || broken "no egress hook in this kernel"
 host_talks

@@ -6,6 +6,7 @@
 
 JOBFENCE=${JOBFENCE:-$HOST_ROOT/build/jobfence}
 JOBFENCE_WRAP=() # put before the binary: (valgrind --error-exitcode=99 …)
+JOBFENCE_SECTIONS='' # lines that end each configuration
 
 # The configuration of this host, plus sections of the caller: jobfence_config [LINES]
 jobfence_config() {
@@ -17,7 +18,7 @@ jobfence_config() {
 		parent = ${HOST_CGROUP_PARENT#/}
 		engine = ${HOST_ENGINE_CGROUP#/}
 	END
-	[ -z "${1-}" ] || printf '%s\n' "$1" >>"$HOST_DIR/jobfence.conf"
+	printf '%s\n' ${1:+"$1"} ${JOBFENCE_SECTIONS:+"$JOBFENCE_SECTIONS"} >>"$HOST_DIR/jobfence.conf"
 }
 
 jobfence_runs() { [ -s "$HOST_DIR/jobfence.pid" ] && [ ! -e "$HOST_DIR/jobfence.pid.code" ]; }
