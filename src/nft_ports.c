@@ -109,7 +109,8 @@ static const char *port_of_chain(const struct live_chain *chain)
 {
 	const char *port = chain->name + strlen(EGRESS_PORT_PREFIX);
 
-	if (!chain->plain || chain->drops || chain->hook != NF_NETDEV_EGRESS || chain->priority != 0 ||
+	if (!chain->plain || chain->drops || chain->hook != NF_NETDEV_EGRESS ||
+	    chain->priority != 0 ||
 	    strncmp(chain->name, EGRESS_PORT_PREFIX, strlen(EGRESS_PORT_PREFIX)) != 0 ||
 	    (chain->device && strcmp(port, chain->device) != 0))
 		return NULL;

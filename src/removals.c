@@ -29,10 +29,10 @@ bool removals_count(struct removals *removals, const struct foreign_change *chan
 	removals->said_usec = now;
 	diag_set(diag, 0,
 		 "%s keeps removing jobfence's tables: %u times in %" PRIu64 " s; each time jobs "
-									     "can reach for a "
-									     "moment what is "
-									     "denied; find out "
-									     "what runs it "
+		 "can reach for a "
+		 "moment what is "
+		 "denied; find out "
+		 "what runs it "
 		 "(what loads a ruleset: nftables.service, ufw, a cron job or script with \"nft "
 		 "flush "
 		 "ruleset\") and stop that",
