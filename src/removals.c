@@ -5,7 +5,6 @@
  */
 #include "jobfence/monitor.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,14 +27,11 @@ bool removals_count(struct removals *removals, const struct foreign_change *chan
 		return false;
 	removals->said_usec = now;
 	diag_set(diag, 0,
-		 "%s keeps removing jobfence's tables: %u times in %" PRIu64 " s; each time jobs "
-		 "can reach for a "
-		 "moment what is "
-		 "denied; find out "
-		 "what runs it "
-		 "(what loads a ruleset: nftables.service, ufw, a cron job or script with \"nft "
-		 "flush "
-		 "ruleset\") and stop that",
-		 removals->process, removals->n, (now - removals->first_usec + 999999) / 1000000);
+		 "%s keeps removing jobfence's tables: %u times in %u s; each time jobs can reach "
+		 "for a moment what is denied; find out what runs it (what loads a ruleset: "
+		 "nftables.service, ufw, a cron job or script with \"nft flush ruleset\") and stop "
+		 "that",
+		 removals->process, removals->n,
+		 (unsigned int)((now - removals->first_usec + 999999) / 1000000));
 	return true;
 }
