@@ -83,20 +83,13 @@ static bool has_remade_set(const struct ops *ops)
 	return false;
 }
 
-static const char *op_family(const struct op *op)
-{
-	return op->family == FAMILY_INET     ? "inet"
-	       : op->family == FAMILY_BRIDGE ? "bridge"
-					     : "netdev";
-}
-
 static void tell_object(struct teller *teller, const char *how, const char *what,
 			const struct op *op)
 {
 	char name[128];
 
 	snprintf(teller->text, sizeof(teller->text), "%s: %s %s of table %s " TABLE_NAME "%s", how,
-		 what, text_safe(op->name, name, sizeof(name)), op_family(op),
+		 what, text_safe(op->name, name, sizeof(name)), family_name(op->family),
 		 op->kind == OP_ADD_SET && has_op(teller->ops, OP_DEL_SET, op) ? "; the rules "
 										 "cannot be "
 										 "compared before "
@@ -140,7 +133,7 @@ static void tell_elem(struct teller *teller, const char *how, const struct op *o
 		snprintf(key, sizeof(key), "%.*s", IFNAMSIZ, (const char *)op->elem->key);
 		snprintf(teller->text, sizeof(teller->text),
 			 "%s: chain " EGRESS_PORT_PREFIX "%s of table %s " TABLE_NAME, how,
-			 text_safe(key, safe, sizeof(safe)), op_family(op));
+			 text_safe(key, safe, sizeof(safe)), family_name(op->family));
 		return;
 	}
 	if (elem_text(op->set, op->elem, key, sizeof(key), teller->cgroup_path, teller->data) < 0)
@@ -155,7 +148,7 @@ static void tell_elem(struct teller *teller, const char *how, const struct op *o
 	text_safe(op->elem->comment, comment, sizeof(comment));
 	snprintf(teller->text, sizeof(teller->text),
 		 "%s: element %s%s of set %s of table %s " TABLE_NAME "%s%s%s", how, key, mark,
-		 set_spec(op->set)->name, op_family(op), *comment ? " (" : "", comment,
+		 set_spec(op->set)->name, family_name(op->family), *comment ? " (" : "", comment,
 		 *comment ? ")" : "");
 }
 
@@ -165,12 +158,14 @@ static void tell(struct teller *teller, const struct op *op)
 	switch (op->kind) {
 	case OP_SET_TABLE:
 		snprintf(teller->text, sizeof(teller->text),
-			 "different: table %s " TABLE_NAME " %s", op_family(op), op->name);
+			 "different: table %s " TABLE_NAME " %s", family_name(op->family),
+			 op->name);
 		break;
 	case OP_ADD_TABLE:
 	case OP_DEL_TABLE:
 		snprintf(teller->text, sizeof(teller->text), "%s: table %s " TABLE_NAME,
-			 op->kind == OP_ADD_TABLE ? "missing" : "unexpected", op_family(op));
+			 op->kind == OP_ADD_TABLE ? "missing" : "unexpected",
+			 family_name(op->family));
 		break;
 	case OP_FLUSH_CHAIN:
 	case OP_ADD_RULE:

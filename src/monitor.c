@@ -72,8 +72,6 @@ static enum family message_family(const struct nlmsghdr *nlh)
 						     : FAMILY_INET;
 }
 
-static const char *const families[FAMILY_MAX] = { "inet", "bridge", "netdev" };
-
 /* What is told of each kind of message, and the attribute with its name. */
 static const struct {
 	uint16_t type, name;
@@ -134,7 +132,7 @@ static void note(struct monitor *monitor, const struct nlmsghdr *nlh)
 
 		if (kinds[i].type != type)
 			continue;
-		snprintf(part, sizeof(part), "%s %s%s%s", kinds[i].text, families[family],
+		snprintf(part, sizeof(part), "%s %s%s%s", kinds[i].text, family_name(family),
 			 kinds[i].name ? " " : "",
 			 text_safe(text ? text : "?", name, sizeof(name)));
 		add_part(monitor, part);
@@ -152,7 +150,7 @@ static void finish_text(struct monitor *monitor)
 			if (monitor->removed[i])
 				snprintf(what + strlen(what),
 					 sizeof(monitor->change.what) - strlen(what), " table %s,",
-					 families[i]);
+					 family_name(i));
 		what[strlen(what) - 1] = '\0';
 	} else if (monitor->more) {
 		strcat(what, ", and more"); /* add_part() keeps the room */

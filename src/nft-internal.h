@@ -27,7 +27,6 @@ DEFINE_CLEANUP(struct nftnl_set_elem *, nftnl_set_elem_free)
 
 /* NFPROTO_INET, NFPROTO_BRIDGE or NFPROTO_NETDEV. */
 uint32_t family_number(enum family family);
-const char *family_name(enum family family);
 
 /* nft_request.c: sends one request and runs @fn on every message of its answer. Returns 0 (also where
  * what is asked for is not there) or -errno; -EINTR: what was asked for changed meanwhile. */

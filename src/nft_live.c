@@ -16,11 +16,6 @@ uint32_t family_number(enum family family)
 					 : NFPROTO_NETDEV;
 }
 
-const char *family_name(enum family family)
-{
-	return family == FAMILY_INET ? "inet" : family == FAMILY_BRIDGE ? "bridge" : "netdev";
-}
-
 int live_new(struct live **ret_live)
 {
 	_cleanup_(live_freep) struct live *live = calloc(1, sizeof(*live));

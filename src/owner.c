@@ -134,18 +134,17 @@ int owner_check(const struct live *live, uint32_t port, struct diag *diag)
 	char who[OWNER_TEXT_MAX];
 
 	for (size_t i = 0; i < FAMILY_MAX; i++) {
-		const char *family = i == FAMILY_INET     ? "inet"
-				     : i == FAMILY_BRIDGE ? "bridge"
-							  : "netdev";
+		const char *family = family_name(i);
 
 		if (!live->table[i] || !(live->table_flags[i] & TABLE_OWNER) ||
 		    live->table_owner[i] == port)
 			continue;
 		return diag_set(diag, -EBUSY,
 				"table %s " TABLE_NAME " is owned by %s: the kernel lets nobody "
-				"else "
-				"change it; stop that process first (nft list table %s " TABLE_NAME
-				" shows what is in it)",
+						       "else change it; stop that process first "
+						       "(nft list table %s " TABLE_NAME " shows "
+											"what is "
+											"in it)",
 				family, owner_text(live->table_owner[i], who), family);
 	}
 	return 0;

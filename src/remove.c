@@ -47,10 +47,7 @@ static void print_table(const struct live *live, enum family family)
 		elements += live->elements->sets[i].n;
 	}
 	printf("removed table %s " TABLE_NAME " (%zu chains, %zu rules, %zu sets, %zu element%s)\n",
-	       family == FAMILY_INET     ? "inet"
-	       : family == FAMILY_BRIDGE ? "bridge"
-					 : "netdev",
-	       chains, rules, sets, elements, elements == 1 ? "" : "s");
+	       family_name(family), chains, rules, sets, elements, elements == 1 ? "" : "s");
 }
 
 static int remove_tables(struct nft *nft, const struct skeleton *skeleton, struct diag *diag)

@@ -375,12 +375,11 @@ static void render_ports(FILE *out, const struct elems *ports)
 int render_ruleset(FILE *out, const struct skeleton *skeleton, const struct ruleset *ruleset,
 		   cgroup_path_fn cgroup_path, void *data)
 {
-	static const char *const families[] = { "inet", "bridge", "netdev" };
-
 	for (size_t family = 0; family < FAMILY_MAX; family++) {
 		if (!skeleton_has_family(skeleton, (enum family)family))
 			continue;
-		fprintf(out, "%stable %s " TABLE_NAME " {\n", family ? "\n" : "", families[family]);
+		fprintf(out, "%stable %s " TABLE_NAME " {\n", family ? "\n" : "",
+			family_name((enum family)family));
 		for (size_t i = 0; i < skeleton->counters_n; i++)
 			if (skeleton->counters[i].family == family)
 				fprintf(out, "%s\t# %s\n\tcounter %s {\n\t}\n", i ? "\n" : "",

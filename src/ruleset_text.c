@@ -129,3 +129,8 @@ int elem_text(enum set_id set, const struct elem *elem, char *buffer, size_t siz
 	}
 	return 0;
 }
+
+const char *family_name(enum family family)
+{
+	return family == FAMILY_INET ? "inet" : family == FAMILY_BRIDGE ? "bridge" : "netdev";
+}

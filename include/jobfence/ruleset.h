@@ -131,6 +131,8 @@ struct set_spec {
 	const char *why; /* for the text twins */
 };
 
+/* By nft's name. */
+const char *family_name(enum family family);
 const struct set_spec *set_spec(enum set_id id);
 /* Bytes of one field without padding. */
 uint32_t key_type_len(enum key_type type);
