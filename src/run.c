@@ -386,23 +386,25 @@ static void reload(struct daemon *d)
 	struct config_origin origin;
 	struct diag diag = { 0 };
 	struct host *host = NULL;
+	int r = 0;
 
 	if (config_load(&sources, &config, &origin, &diag) < 0) {
 		refuse_reload(d, &diag);
 		return;
 	}
 	d->config = config;
-	if (!config.own_tables && before.own_tables && nft_reopen(d->nft, &diag) < 0) {
+	if (!same_sources(&config, &before))
+		r = make_host(d, &host, &diag);
+	/* last: with the old socket the tables' owner goes, and a refused reload changes nothing */
+	if (r >= 0 && !config.own_tables && before.own_tables)
+		r = nft_reopen(d->nft, &diag);
+	if (r < 0) {
+		host_free(host);
 		d->config = before;
 		refuse_reload(d, &diag);
 		return;
 	}
-	if (!same_sources(&config, &before)) {
-		if (make_host(d, &host, &diag) < 0) {
-			d->config = before;
-			refuse_reload(d, &diag);
-			return;
-		}
+	if (host) {
 		host_free(d->host);
 		d->host = host;
 	}

@@ -17,8 +17,8 @@ struct monitor;
 struct foreign_change {
 	char process[40]; /* "nft" */
 	uint32_t pid;     /* 0: not told */
-	char what[320]; /* "deleted tables inet, bridge"; "changed rules of chain inet output, …" */
-	bool removed;   /* one of our tables is gone */
+	char what[320];   /* "deleted table inet, table bridge"; "added to chain inet output" */
+	bool removed;     /* one of our tables is gone */
 };
 
 /* @change: NULL when notifications were lost and nobody can say. */
