@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "read_command.h"
 #include "jobfence/config.h"
 #include "jobfence/owner.h"
 #include "jobfence/plan.h"
@@ -133,16 +134,7 @@ static uint32_t generation(struct fixture *f)
 /* With the handles: what was made anew has another. Without flags and owner. */
 static char *listing(void)
 {
-	_cleanup_free_ char *text = calloc(1, 1 << 20);
-	FILE *in = popen("nft -a list ruleset | grep -v '^\tflags' | sed 's/ progname .*//'", "re");
-	size_t n;
-
-	assert_non_null(text);
-	assert_non_null(in);
-	n = fread(text, 1, (1 << 20) - 1, in);
-	assert_int_equal(pclose(in), 0);
-	assert_true(n > 1000);
-	return take_ptr(text);
+	return read_command("nft -a list ruleset | grep -v '^\tflags' | sed 's/ progname .*//'");
 }
 
 static const char *const changes[] = {

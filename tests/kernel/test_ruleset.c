@@ -13,6 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "read_command.h"
 #include "jobfence/config.h"
 #include "jobfence/mode.h"
 #include "jobfence/plan.h"
@@ -105,20 +106,6 @@ static struct ruleset *sample(void)
 	}
 	ruleset_seal(ruleset);
 	return ruleset;
-}
-
-static char *read_command(const char *command)
-{
-	_cleanup_free_ char *text = calloc(1, 1 << 20);
-	FILE *in = popen(command, "re");
-	size_t n;
-
-	assert_non_null(text);
-	assert_non_null(in);
-	n = fread(text, 1, (1 << 20) - 1, in);
-	assert_int_equal(pclose(in), 0);
-	assert_true(n > 1000);
-	return take_ptr(text);
 }
 
 /* Prints the first lines that differ: the listings are too long to print whole. */

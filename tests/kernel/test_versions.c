@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "read_command.h"
 #include "jobfence/config.h"
 #include "jobfence/plan.h"
 #include "jobfence/policy.h"
@@ -171,16 +172,7 @@ static size_t converge(struct fixture *f, const char *early)
 
 static char *listing(void)
 {
-	_cleanup_free_ char *text = calloc(1, 1 << 20);
-	FILE *in = popen("nft list ruleset | sort", "re");
-	size_t n;
-
-	assert_non_null(text);
-	assert_non_null(in);
-	n = fread(text, 1, (1 << 20) - 1, in);
-	assert_int_equal(pclose(in), 0);
-	assert_true(n > 1000);
-	return take_ptr(text);
+	return read_command("nft list ruleset | sort");
 }
 
 static void other_versions_become_this_one(void **state)
