@@ -166,6 +166,8 @@ const struct container *picture_find(const struct picture *picture, const char *
 int picture_take_listed(struct picture *picture, struct container *container, uint64_t seq);
 int picture_take_inspected(struct picture *picture, struct container *container, uint64_t seq);
 int picture_take_network(struct picture *picture, struct network *network, uint64_t seq);
+/* Both by id, as the picture has them. */
+void picture_sort_list(struct picture_list *list);
 /*
  * A whole new list: what is not in it is gone (unless learnt since it was asked for), what stays
  * keeps its inspected facts, and everything alive, or about to be, is wanted.

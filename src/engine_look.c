@@ -54,16 +54,6 @@ void look_told(struct engine *engine, const char *id)
 		strcpy(look->told[look->told_n++], id);
 }
 
-static int compare_containers(const void *a, const void *b)
-{
-	return strcmp(((const struct container *)a)->id, ((const struct container *)b)->id);
-}
-
-static int compare_networks(const void *a, const void *b)
-{
-	return strcmp(((const struct network *)a)->id, ((const struct network *)b)->id);
-}
-
 /* Both are sorted by id: a walk over the two. */
 static void compare_listed(struct look *look, const struct picture *picture,
 			   const struct picture_list *list)
@@ -111,11 +101,7 @@ void look_at_list(struct engine *engine)
 
 	if (!engine->look.on)
 		return;
-	if (list->containers_n)
-		qsort(list->containers, list->containers_n, sizeof(*list->containers),
-		      compare_containers);
-	if (list->networks_n)
-		qsort(list->networks, list->networks_n, sizeof(*list->networks), compare_networks);
+	picture_sort_list(list);
 	compare_listed(&engine->look, &engine->picture, list);
 	compare_networks_listed(&engine->look, &engine->picture, list);
 }

@@ -518,15 +518,20 @@ static bool is_about_to_live(const struct container *container)
 	return container_is_live(container) || container->state == CONTAINER_CREATED;
 }
 
-int picture_take_list(struct picture *picture, struct picture_list *list)
+void picture_sort_list(struct picture_list *list)
 {
-	int r;
-
 	if (list->containers_n)
 		qsort(list->containers, list->containers_n, sizeof(*list->containers),
 		      compare_containers);
 	if (list->networks_n)
 		qsort(list->networks, list->networks_n, sizeof(*list->networks), compare_networks);
+}
+
+int picture_take_list(struct picture *picture, struct picture_list *list)
+{
+	int r;
+
+	picture_sort_list(list);
 	drop_containers(picture, list);
 	drop_networks(picture, list);
 	for (size_t i = 0; i < list->networks_n; i++) {
