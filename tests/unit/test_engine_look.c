@@ -53,6 +53,23 @@ static void a_lost_start_is_told(void **state)
 	assert_int_equal(logged, 0);
 }
 
+/* The engine lists the newest first. */
+static void the_order_of_a_list_is_no_news(void **state)
+{
+	struct fixture *fx = *state;
+
+	start_with_a(fx);
+	has_listed(fx, ID_A, ID_B);
+	has_container(fx, ID_B, "running", 3);
+	look(fx);
+	assert_int_equal(logged, 1);
+	has_listed(fx, ID_B, ID_A);
+	look(fx);
+	assert_int_equal(logged, 0);
+	assert_non_null(find(fx, ID_A));
+	assert_non_null(find(fx, ID_B));
+}
+
 static void a_lost_end_is_told(void **state)
 {
 	struct fixture *fx = *state;
@@ -190,15 +207,11 @@ static void more_than_fit_are_counted(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(nothing_new_is_not_told),
-		TEST(a_lost_start_is_told),
-		TEST(a_lost_end_is_told),
-		TEST(a_lost_death_is_told),
-		TEST(several_are_counted),
-		TEST(a_late_event_is_waited_for),
-		TEST(while_asking_it_is_silent),
-		TEST(a_crowd_of_events_silences_it),
-		TEST(a_loss_ends_it),
+		TEST(nothing_new_is_not_told),       TEST(the_order_of_a_list_is_no_news),
+		TEST(a_lost_start_is_told),          TEST(a_lost_end_is_told),
+		TEST(a_lost_death_is_told),          TEST(several_are_counted),
+		TEST(a_late_event_is_waited_for),    TEST(while_asking_it_is_silent),
+		TEST(a_crowd_of_events_silences_it), TEST(a_loss_ends_it),
 		TEST(more_than_fit_are_counted),
 	};
 
