@@ -12,6 +12,7 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
+#include "jobfence/clock.h"
 #include "jobfence/cleanup.h"
 #include "jobfence/container.h"
 #include "jobfence/diag.h"
@@ -261,7 +262,6 @@ void engine_relist(struct engine *engine);        /* the engine itself says so *
 void engine_connected(struct engine *engine);     /* the version is known */
 void engine_open_stream(struct engine *engine);
 void engine_list_came(struct engine *engine);
-uint64_t engine_now_us(void);
 
 /* engine_facts.c: the callbacks of asks and of the stream */
 void engine_answered(const struct ask *ask, const struct http_answer *answer, void *data);

@@ -34,14 +34,6 @@
 #define SLACK_US 1000
 #define SOCKET_MADE_US 20000 /* from bind() to listen(), with room */
 
-uint64_t engine_now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * SECOND_US + (uint64_t)now.tv_nsec / 1000;
-}
-
 static void arm(sd_event_source *timer, uint64_t after_us)
 {
 	if (sd_event_source_set_time_relative(timer, after_us) < 0 ||
@@ -78,7 +70,7 @@ static uint64_t with_jitter_us(unsigned ms)
 	uint32_t random = 0;
 
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
-		random = (uint32_t)engine_now_us();
+		random = (uint32_t)clock_usec();
 	return (uint64_t)ms * 750 + (uint64_t)ms * (random % 501);
 }
 
@@ -117,7 +109,7 @@ static void watch_for_socket(struct engine *engine)
 
 static void tell_loss(struct engine *engine, const char *was)
 {
-	uint64_t now = engine_now_us();
+	uint64_t now = clock_usec();
 	char path[128];
 
 	if (engine->loss_told &&
@@ -166,8 +158,7 @@ void engine_lost(struct engine *engine, const char *fmt, ...)
 	disarm(engine->deadline);
 	disarm(engine->later);
 	engine->look.on = false;
-	if (engine->state == ENGINE_IN_SYNC &&
-	    engine_now_us() - engine->in_sync_since_us > STABLE_US)
+	if (engine->state == ENGINE_IN_SYNC && clock_usec() - engine->in_sync_since_us > STABLE_US)
 		engine->retry_ms = RETRY_MIN_MS;
 	engine->state = ENGINE_LOST;
 	arm(engine->retry, with_jitter_us(engine->retry_ms));
@@ -400,7 +391,7 @@ static void refresh_finish(struct engine *engine)
 	engine->state = ENGINE_IN_SYNC;
 	engine->ever_in_sync = true;
 	engine->loss_told = false;
-	engine->in_sync_since_us = engine_now_us();
+	engine->in_sync_since_us = clock_usec();
 	engine->trouble.text[0] = '\0';
 	engine_touched(engine);
 }

@@ -25,7 +25,7 @@
 /* At most one line in FAILURE_TOLD_US, with the number of those passed over. */
 static void tell_failure(struct engine *engine, const char *what, const char *why)
 {
-	uint64_t now = engine_now_us();
+	uint64_t now = clock_usec();
 	struct diag line;
 
 	if (engine->failure_told_us && now - engine->failure_told_us < FAILURE_TOLD_US) {

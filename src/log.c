@@ -5,6 +5,7 @@
  * has no control characters when it leaves here, whatever a caller put in: a container's name can
  * never forge a line. Logging never fails, never changes errno and never stops the daemon.
  */
+#include "jobfence/clock.h"
 #include "jobfence/log.h"
 
 /* The place would be this file for every line. */
@@ -18,7 +19,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <systemd/sd-journal.h>
-#include <time.h>
 
 #include "jobfence/text.h"
 
@@ -97,17 +97,9 @@ void log_msg(int level, const char *fmt, ...)
 	errno = saved_errno;
 }
 
-static uint64_t now_usec(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static bool may_say(struct log_limit *limit, const char *message)
 {
-	uint64_t now = now_usec();
+	uint64_t now = clock_usec();
 
 	if (limit->said_usec && now - limit->said_usec < SAME_AGAIN_USEC &&
 	    strncmp(limit->said, message, sizeof(limit->said) - 1) == 0)

@@ -11,22 +11,15 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
-#define READ_TIMEOUT_MS 5000
+#include "jobfence/clock.h"
+
+#define READ_TIMEOUT_USEC 5000000
 
 DEFINE_CLEANUP(struct nftnl_gen *, nftnl_gen_free)
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* One datagram of the kernel's. */
-static ssize_t receive(struct nft *nft, char *buffer, size_t size, int64_t deadline)
+static ssize_t receive(struct nft *nft, char *buffer, size_t size, uint64_t deadline)
 {
 	struct pollfd pollfd = { .fd = mnl_socket_get_fd(nft->socket), .events = POLLIN };
 
@@ -42,11 +35,11 @@ static ssize_t receive(struct nft *nft, char *buffer, size_t size, int64_t deadl
 			return (size_t)len > size ? -EMSGSIZE : len;
 		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
-		int64_t left = deadline - now_ms();
+		uint64_t now = clock_usec();
 
-		if (left <= 0)
+		if (now >= deadline)
 			return -ETIMEDOUT;
-		(void)poll(&pollfd, 1, (int)left);
+		(void)poll(&pollfd, 1, (int)((deadline - now + 999) / 1000));
 	}
 }
 
@@ -128,7 +121,7 @@ static int run_callbacks(struct nft *nft, char *buffer, size_t len, uint32_t seq
 int nft_request(struct nft *nft, struct nlmsghdr *nlh, mnl_cb_t fn, void *data)
 {
 	_cleanup_free_ char *buffer = malloc(65536);
-	int64_t deadline = now_ms() + READ_TIMEOUT_MS;
+	uint64_t deadline = clock_usec() + READ_TIMEOUT_USEC;
 	ssize_t sent;
 	int r;
 

@@ -12,8 +12,8 @@
 #include <sys/random.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 
+#include "jobfence/clock.h"
 #include "jobfence/commands.h"
 #include "jobfence/host.h"
 #include "jobfence/lock.h"
@@ -431,12 +431,9 @@ static void notify_ready(const struct daemon *d)
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
 {
 	struct daemon *d = data;
-	struct timespec now;
 
 	/* the time is for units of Type=notify-reload */
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-			 (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_usec());
 	reload(d);
 	/* at once, so that READY means that the new mode counts */
 	if (step(d) < 0)

@@ -112,18 +112,18 @@ static inline void run_once(struct fixture *fx, unsigned ms)
 
 static inline void run_for(struct fixture *fx, unsigned ms)
 {
-	uint64_t end = engine_now_us() + (uint64_t)ms * 1000;
+	uint64_t end = clock_usec() + (uint64_t)ms * 1000;
 
-	while (engine_now_us() < end)
+	while (clock_usec() < end)
 		run_once(fx, 5);
 }
 
 /* Runs the loop until it holds; fails after 20 s. */
 #define WAIT(fx, condition)                                                                \
 	do {                                                                               \
-		uint64_t _end = engine_now_us() + 20000000;                                \
+		uint64_t _end = clock_usec() + 20000000;                                \
 		while (!(condition)) {                                                     \
-			if (engine_now_us() > _end)                                        \
+			if (clock_usec() > _end)                                        \
 				fail_msg("waited in vain for %s; trouble: %s", #condition, \
 					 (fx)->view.trouble ?: "none");                    \
 			run_once((fx), 5);                                                 \

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include <stdint.h>
+
+/* CLOCK_MONOTONIC, in microseconds. */
+uint64_t clock_usec(void);
