@@ -142,9 +142,7 @@ int owner_check(const struct live *live, uint32_t port, struct diag *diag)
 		return diag_set(diag, -EBUSY,
 				"table %s " TABLE_NAME " is owned by %s: the kernel lets nobody "
 				"else change it; stop that process first "
-				"(nft list table %s " TABLE_NAME " shows "
-				"what is "
-				"in it)",
+				"(nft list table %s " TABLE_NAME " shows what is in it)",
 				family, owner_text(live->table_owner[i], who), family);
 	}
 	return 0;

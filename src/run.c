@@ -90,8 +90,7 @@ static void say_foreign(struct daemon *d, const struct foreign_change *change)
 	uint64_t now = 0;
 
 	log_limited(&d->foreign, LOG_WARNING,
-		    "%s (pid %u) changed jobfence's tables (%s); putting "
-		    "them back",
+		    "%s (pid %u) changed jobfence's tables (%s); putting them back",
 		    change->process, change->pid, change->what);
 	(void)sd_event_now(d->event, CLOCK_MONOTONIC, &now);
 	if (removals_count(&d->removals, change, now, &often))
@@ -176,8 +175,7 @@ static void say_ownership(struct daemon *d)
 		break;
 	case OWNERSHIP_NOT_WANTED:
 		log_notice("other processes can change the tables, as [nftables] owner = no says; "
-			   "what "
-			   "they change is put back");
+			   "what they change is put back");
 		break;
 	case OWNERSHIP_NO_KERNEL:
 		log_notice("other processes can change the tables (this kernel has no table flag "
@@ -543,8 +541,7 @@ static void confine(void)
 	sandbox_enter(&sandbox, &diag);
 	if (sandbox.landlock == 0)
 		log_notice("this kernel has no Landlock: the daemon is confined by its "
-			   "capabilities "
-			   "and the system-call filter alone");
+			   "capabilities and the system-call filter alone");
 	if (diag.text[0])
 		log_warn("the daemon's own sandbox is not whole, the fence stands all the same: %s",
 			 diag.text);
