@@ -25,14 +25,10 @@ __attribute__((noreturn)) static void live(void)
 	int fd = socket(target.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	int r = connect(fd, &target.sa, endpoint_len(&target));
 	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
-	socklen_t len = sizeof(int);
-	int err = 0;
 
-	if (r && errno == EINPROGRESS) {
-		r = poll(&pfd, 1, (int)for_ms) == 1 ? 0 : -1;
-		getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
-	}
-	_exit(!r && !err ? 0 : 1);
+	if (r && errno == EINPROGRESS)
+		r = poll(&pfd, 1, (int)for_ms) == 1 ? connect_error(fd) : -1;
+	_exit(r ? 1 : 0);
 }
 
 /* Returns the milliseconds that it took, or -1. */

@@ -34,16 +34,14 @@ static bool reaches(int64_t end)
 	int fd = socket(target.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	int r = connect(fd, &target.sa, endpoint_len(&target));
 	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
-	socklen_t len = sizeof(int);
-	int left, err = 0;
+	int left;
 
 	if (r && errno == EINPROGRESS) {
 		left = (int)(end - now_ms());
-		r = poll(&pfd, 1, left > 0 ? left : 0) == 1 ? 0 : -1;
-		getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
+		r = poll(&pfd, 1, left > 0 ? left : 0) == 1 ? connect_error(fd) : -1;
 	}
 	close(fd);
-	return !r && !err;
+	return !r;
 }
 
 __attribute__((noreturn)) static void live(int64_t end)

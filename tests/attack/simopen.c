@@ -16,8 +16,7 @@ static int connect_from(const union endpoint *from, const union endpoint *to, in
 {
 	int fd = socket(from->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
-	socklen_t len = sizeof(int);
-	int one = 1, err = 0;
+	int one = 1;
 
 	if (fd < 0)
 		die(EXIT_BROKEN, "socket: %m");
@@ -28,8 +27,7 @@ static int connect_from(const union endpoint *from, const union endpoint *to, in
 		return fd;
 	if (errno != EINPROGRESS || poll(&pfd, 1, (int)(deadline - now_ms())) <= 0)
 		return -1;
-	getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
-	return err ? -1 : fd;
+	return connect_error(fd) ? -1 : fd;
 }
 
 static bool wait_syn(int sniffer, uint16_t port, int64_t deadline, struct seen *ret_syn)

@@ -34,11 +34,7 @@ static void start(int i)
 
 static void finish(int i, short revents)
 {
-	socklen_t len = sizeof(int);
-	int err = 0;
-
-	getsockopt(fds[i], SOL_SOCKET, SO_ERROR, &err, &len);
-	if (!err && !(revents & (POLLERR | POLLHUP)))
+	if (!(revents & (POLLERR | POLLHUP)) && !connect_error(fds[i]))
 		opened[i] = true;
 	close(fds[i]);
 	fds[i] = -1;

@@ -242,16 +242,17 @@ static enum answer dial_tcp(const struct options *options)
 	int64_t deadline = now_ms() + options->timeout_ms;
 	int fd = open_socket(options, SOCK_STREAM, 0);
 	char banner[128];
-	socklen_t len = sizeof(int);
 	enum answer answer;
-	int err = 0;
+	int err;
 	ssize_t n;
 
 	if (connect(fd, &options->to.sa, endpoint_len(&options->to)) && errno != EINPROGRESS)
 		return say(judge_errno(errno));
-	if (!wait_for(fd, POLLOUT, deadline))
-		return say(TIMEOUT);
-	getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	do {
+		if (!wait_for(fd, POLLOUT, deadline))
+			return say(TIMEOUT);
+		err = connect_error(fd);
+	} while (err == EINPROGRESS);
 	if (err)
 		return say(judge_errno(err));
 	if (!wait_for(fd, POLLIN, deadline))

@@ -256,22 +256,20 @@ static const char *accepted_word(const struct attempt *attempt)
 {
 	static char word[80];
 	struct tcp_info info = { 0 };
-	struct sockaddr_storage peer;
-	socklen_t len = sizeof(info), peer_len = sizeof(peer);
+	socklen_t len = sizeof(info);
 
 	(void)getsockopt(attempt->fd, IPPROTO_TCP, TCP_INFO, &info, &len);
-	snprintf(word, sizeof(word), "accepted,state=%u,rtt=%u,retransmits=%u,peer=%d",
-		 info.tcpi_state, info.tcpi_rtt, info.tcpi_total_retrans,
-		 getpeername(attempt->fd, (struct sockaddr *)&peer, &peer_len));
+	snprintf(word, sizeof(word), "accepted,state=%u,rtt=%u,retransmits=%u", info.tcpi_state,
+		 info.tcpi_rtt, info.tcpi_total_retrans);
 	return word;
 }
 
 static void on_connected(struct attempt *attempt)
 {
-	socklen_t len = sizeof(int);
-	int err = 0;
+	int err = connect_error(attempt->fd);
 
-	getsockopt(attempt->fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	if (err == EINPROGRESS)
+		return;
 	if (err) {
 		attempt_failed(attempt, errno_word(err));
 		return;

@@ -49,6 +49,22 @@ static inline int64_t now_ms(void)
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
+/*
+ * What became of a connect() that did not block: 0, the error that ended it, or EINPROGRESS. An ICMP
+ * error lies in the error queue, and poll() says so, a moment before SO_ERROR has it: no error
+ * is not yet a connection.
+ */
+static inline int connect_error(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(int), peer_len = sizeof(peer);
+	int err = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) || err)
+		return err ? err : errno;
+	return getpeername(fd, (struct sockaddr *)&peer, &peer_len) ? EINPROGRESS : 0;
+}
+
 static inline long parse_number(const char *text, long low, long high)
 {
 	char *end;
