@@ -25,17 +25,25 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
+/* The options that not every command takes. */
+enum {
+	TAKES_JSON = 1 << 0,
+	TAKES_MODE = 1 << 1,
+	TAKES_PORTABLE = 1 << 2,
+};
+
 static const struct command {
 	const char *name;
 	int (*fn)(const struct options *options);
-	bool json, render; /* takes --json; takes --mode and --portable */
-	int log_level;     /* without --verbose */
+	const char *operand; /* what has to follow the name; NULL: nothing may */
+	unsigned takes;
+	int log_level; /* without --verbose */
 } commands[] = {
-	{ "run", command_run, false, false, LOG_INFO },
-	{ "status", command_status, true, false, LOG_ERR },
-	{ "verify", command_verify, false, false, LOG_ERR },
-	{ "render", command_render, false, true, LOG_WARNING },
-	{ "remove", command_remove, false, false, LOG_WARNING },
+	{ "run", command_run, NULL, 0, LOG_INFO },
+	{ "status", command_status, NULL, TAKES_JSON, LOG_ERR },
+	{ "verify", command_verify, NULL, 0, LOG_ERR },
+	{ "render", command_render, NULL, TAKES_MODE | TAKES_PORTABLE, LOG_WARNING },
+	{ "remove", command_remove, NULL, 0, LOG_WARNING },
 };
 
 static const char help[] =
@@ -80,11 +88,31 @@ static int print(const char *text)
 	return fputs(text, stdout) >= 0 && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Returns an exit code, or -1 to go on. */
-static int parse_options(int argc, char **argv, struct options *options)
+/* The commands that take one of the options in @takes, or all: "status, verify or render". */
+static const char *command_names(unsigned takes, char *buf, size_t size)
+{
+	const char *names[ARRAY_SIZE(commands)];
+	size_t n = 0, at = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!takes || commands[i].takes & takes)
+			names[n++] = commands[i].name;
+	buf[0] = '\0';
+	for (size_t i = 0; i < n && at < size; i++)
+		at += (size_t)snprintf(buf + at, size - at, "%s%s",
+				       i == 0       ? ""
+				       : i + 1 == n ? " or "
+						    : ", ",
+				       names[i]);
+	return buf;
+}
+
+/* Returns an exit code, or -1 to go on. @ret_takes: those that were given. */
+static int parse_options(int argc, char **argv, struct options *options, unsigned *ret_takes)
 {
 	int id;
 
+	*ret_takes = 0;
 	while ((id = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
 		if (id == '?')
 			return refuse("unknown option %s", argv[optind - 1]);
@@ -99,12 +127,15 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'm':
 			options->mode = optarg;
+			*ret_takes |= TAKES_MODE;
 			break;
 		case 'p':
 			options->portable = true;
+			*ret_takes |= TAKES_PORTABLE;
 			break;
 		case 'j':
 			options->json = true;
+			*ret_takes |= TAKES_JSON;
 			break;
 		case 'v':
 			options->verbose = true;
@@ -118,12 +149,40 @@ static int parse_options(int argc, char **argv, struct options *options)
 	return -1;
 }
 
-static int run_command(const struct command *command, const struct options *options)
+static int refuse_option(const struct command *command, unsigned takes)
 {
-	if (options->json && !command->json)
-		return refuse("--json is for status, not for %s", command->name);
-	if ((options->mode || options->portable) && !command->render)
-		return refuse("--mode and --portable are for render, not for %s", command->name);
+	static const struct {
+		unsigned takes;
+		const char *name;
+	} names[] = {
+		{ TAKES_JSON, "--json" },
+		{ TAKES_MODE, "--mode" },
+		{ TAKES_PORTABLE, "--portable" },
+	};
+	char others[128];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (takes & names[i].takes)
+			return refuse("%s is for %s, not for %s", names[i].name,
+				      command_names(names[i].takes, others, sizeof(others)),
+				      command->name);
+	return -1;
+}
+
+/* @args: what followed the command's name. */
+static int run_command(const struct command *command, struct options *options, unsigned takes,
+		       int args_n, char **args)
+{
+	int r = refuse_option(command, takes & ~command->takes);
+
+	if (r >= 0)
+		return r;
+	if (command->operand && args_n == 0)
+		return refuse("%s needs %s", command->name, command->operand);
+	if (args_n > (command->operand ? 1 : 0))
+		return refuse("%s takes %s: not %s", command->name,
+			      command->operand ?: "no argument", args[args_n - 1]);
+	options->operand = args_n > 0 ? args[0] : NULL;
 	log_open(options->verbose ? LOG_DEBUG : command->log_level);
 	return command->fn(options);
 }
@@ -131,19 +190,20 @@ static int run_command(const struct command *command, const struct options *opti
 int main(int argc, char **argv)
 {
 	struct options options = { 0 };
+	char names[128];
+	unsigned takes;
 	int r;
 
 	log_open(LOG_INFO);
 	opterr = 0;
-	r = parse_options(argc, argv, &options);
+	r = parse_options(argc, argv, &options, &takes);
 	if (r >= 0)
 		return r;
 	if (optind == argc)
-		return refuse("name a command: run, status, verify, render or remove");
-	if (argc - optind > 1)
-		return refuse("one command at a time: %s or %s", argv[optind], argv[optind + 1]);
+		return refuse("name a command: %s", command_names(0, names, sizeof(names)));
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (strcmp(argv[optind], commands[i].name) == 0)
-			return run_command(&commands[i], &options);
+			return run_command(&commands[i], &options, takes, argc - optind - 1,
+					   argv + optind + 1);
 	return refuse("unknown command %s", argv[optind]);
 }

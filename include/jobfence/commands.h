@@ -11,6 +11,7 @@ struct options {
 	const char *config_path; /* --config; NULL: the default */
 	const char *docker;      /* --docker; NULL */
 	const char *mode;        /* render --mode; NULL */
+	const char *operand;     /* what follows the command's name; NULL where it takes nothing */
 	bool portable;           /* render --portable: rulesets/, the same on every host */
 	bool json;               /* --json */
 	bool verbose;            /* --verbose */
