@@ -45,6 +45,22 @@ struct status_view {
 int status_view_fill(struct status_view *view);
 void status_view_done(struct status_view *view);
 
+/* A view and all that it borrows; the observer has to outlive it, and its loop not to run. */
+struct status_look {
+	struct engine_view engine;
+	struct expected expected;
+	struct live *live; /* owned */
+	struct diag trouble;
+	char owner[OWNER_TEXT_MAX];
+	struct status_view view;
+};
+
+/* Waits for an engine that answers, and looks. *@ret_look must be zeroed, and is released whatever
+ * this returns: 0 or -errno (no memory). */
+int status_look(struct observer *observer, const struct config_origin *origin,
+		struct status_look *ret_look);
+void status_look_done(struct status_look *look);
+
 /* Live jobs on the host's network that may open packet sockets. */
 size_t status_net_raw_jobs(const struct status_view *view);
 

@@ -9,24 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "jobfence/lock.h"
 #include "jobfence/log.h"
-
-#define STEP_USEC (500 * 1000ULL)
-
-/* An engine that answers is waited for; one that does not is not: that is what is to be shown. */
-static void wait_for_engine(struct observer *observer, struct engine_view *ret_engine)
-{
-	uint64_t waited = 0;
-	int r;
-
-	do {
-		r = host_wait(observer->host, observer->event, STEP_USEC);
-		host_get_engine(observer->host, ret_engine);
-		waited += STEP_USEC;
-	} while (r == -ETIMEDOUT && waited < COMMAND_WAIT_USEC &&
-		 (ret_engine->state != ENGINE_LOST || !ret_engine->trouble));
-}
 
 static int print(const struct status_view *view, bool as_json)
 {
@@ -44,52 +27,12 @@ static int print(const struct status_view *view, bool as_json)
 	return 0;
 }
 
-static uint32_t local_proxies(const struct host *host, const struct model *model)
-{
-	uint32_t bits = 0;
-
-	for (size_t i = 0; i < model->proxies_n && i < 32; i++)
-		if (host_is_local(host, &model->proxies[i].ip))
-			bits |= (uint32_t)1 << i;
-	return bits;
-}
-
 static int show(struct observer *observer, const struct config_origin *origin, bool as_json)
 {
-	_cleanup_(expected_done) struct expected expected = { 0 };
-	_cleanup_(live_freep) struct live *live = NULL;
-	_cleanup_(status_view_done) struct status_view view = { 0 };
-	struct engine_view engine = { 0 };
-	struct diag trouble = { 0 };
-	char owner[OWNER_TEXT_MAX] = "";
-	int r;
+	_cleanup_(status_look_done) struct status_look look = { 0 };
+	int r = status_look(observer, origin, &look);
 
-	wait_for_engine(observer, &engine);
-	r = observer_expect(observer, &expected);
-	if (r < 0)
-		return r;
-	r = observer_read(observer, expected.skeleton, &live, &trouble);
-	if (r == -ENOMEM)
-		return r;
-	view = (struct status_view){
-		.config = observer->config,
-		.origin = origin,
-		.engine = &engine,
-		.expected = &expected,
-		.live = live,
-		.cgroup_trouble = host_cgroup_trouble(observer->host),
-		.ruleset_trouble = r < 0 ? trouble.text : NULL,
-		.resolvers_origin = host_resolvers_origin(observer->host),
-		.proxies_local = local_proxies(observer->host, &expected.model),
-		.daemon_pid = lock_holder(),
-	};
-	if (live)
-		view.owner = owner_judge(live, view.daemon_pid, owner);
-	view.owner_text = owner;
-	if (view.owner == OWNER_NOBODY && observer->config->own_tables)
-		view.owner_possible = nft_probe_owner(observer->nft) > 0;
-	r = status_view_fill(&view);
-	return r < 0 ? r : print(&view, as_json);
+	return r < 0 ? r : print(&look.view, as_json);
 }
 
 int command_status(const struct options *options)

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One look at the host, the engine and the kernel, for every command that shows what there is. It
+ * asks no daemon and changes nothing. Whatever cannot be seen is said to be so in the view, and is
+ * no failure.
+ */
+#include "status-internal.h"
+
+#include <errno.h>
+
+#include "jobfence/lock.h"
+
+#define STEP_USEC (500 * 1000ULL)
+
+/* An engine that answers is waited for; one that does not is not: that is what is to be shown. */
+static void wait_for_engine(struct observer *observer, struct engine_view *ret_engine)
+{
+	uint64_t waited = 0;
+	int r;
+
+	do {
+		r = host_wait(observer->host, observer->event, STEP_USEC);
+		host_get_engine(observer->host, ret_engine);
+		waited += STEP_USEC;
+	} while (r == -ETIMEDOUT && waited < COMMAND_WAIT_USEC &&
+		 (ret_engine->state != ENGINE_LOST || !ret_engine->trouble));
+}
+
+static uint32_t local_proxies(const struct host *host, const struct model *model)
+{
+	uint32_t bits = 0;
+
+	for (size_t i = 0; i < model->proxies_n && i < 32; i++)
+		if (host_is_local(host, &model->proxies[i].ip))
+			bits |= (uint32_t)1 << i;
+	return bits;
+}
+
+int status_look(struct observer *observer, const struct config_origin *origin,
+		struct status_look *ret_look)
+{
+	struct status_look *look = ret_look;
+	struct status_view *view = &look->view;
+	int r;
+
+	wait_for_engine(observer, &look->engine);
+	r = observer_expect(observer, &look->expected);
+	if (r < 0)
+		return r;
+	r = observer_read(observer, look->expected.skeleton, &look->live, &look->trouble);
+	if (r == -ENOMEM)
+		return r;
+	*view = (struct status_view){
+		.config = observer->config,
+		.origin = origin,
+		.engine = &look->engine,
+		.expected = &look->expected,
+		.live = look->live,
+		.cgroup_trouble = host_cgroup_trouble(observer->host),
+		.ruleset_trouble = r < 0 ? look->trouble.text : NULL,
+		.resolvers_origin = host_resolvers_origin(observer->host),
+		.proxies_local = local_proxies(observer->host, &look->expected.model),
+		.daemon_pid = lock_holder(),
+	};
+	if (look->live)
+		view->owner = owner_judge(look->live, view->daemon_pid, look->owner);
+	view->owner_text = look->owner;
+	if (view->owner == OWNER_NOBODY && observer->config->own_tables)
+		view->owner_possible = nft_probe_owner(observer->nft) > 0;
+	return status_view_fill(view);
+}
+
+void status_look_done(struct status_look *look)
+{
+	status_view_done(&look->view);
+	live_free(look->live);
+	expected_done(&look->expected);
+	*look = (struct status_look){ 0 };
+}
