@@ -39,6 +39,12 @@ void expected_done(struct expected *expected);
 /* From the host as it is now. */
 int observer_expect(struct observer *observer, struct expected *ret_expected);
 
+/*
+ * Whether the engine is one that cannot be fenced: logs why, for whoever returns EXIT_CONFIG then.
+ * To be asked when the engine was waited for.
+ */
+bool observer_refused(const struct observer *observer);
+
 /* What is in the kernel. Returns 0 or -errno; @diag says what is missing (-EPERM: root). */
 int observer_read(struct observer *observer, const struct skeleton *skeleton,
 		  struct live **ret_live, struct diag *diag);

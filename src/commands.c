@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "jobfence/log.h"
+#include "jobfence/text.h"
 
 int command_load_config(const struct options *options, struct config *ret_config,
 			struct config_origin *ret_origin)
@@ -116,6 +117,18 @@ int observer_read(struct observer *observer, const struct skeleton *skeleton,
 	if (r == -EPERM)
 		return diag_set(diag, r, "reading the ruleset needs root (CAP_NET_ADMIN)");
 	return r;
+}
+
+bool observer_refused(const struct observer *observer)
+{
+	struct engine_view engine;
+	char path[256];
+
+	host_get_engine(observer->host, &engine);
+	if (engine.refused)
+		log_err("the engine at %s is refused: %s",
+			text_safe(observer->config->docker, path, sizeof(path)), engine.trouble);
+	return engine.refused;
 }
 
 bool command_flush(FILE *out)

@@ -327,6 +327,24 @@ int docker_json_version(const char *json, size_t len, char ret_api[static 16],
 	return 0;
 }
 
+bool docker_json_is_podman(const char *json, size_t len)
+{
+	_cleanup_(json_decrefp) json_t *root = NULL;
+	const json_t *component;
+	size_t i;
+
+	if (docker_json_load(json, len, JSON_OBJECT, "version", &root, NULL) < 0)
+		return false;
+	json_array_foreach(json_object_get(root, "Components"), i, component)
+	{
+		const char *name = json_string_value(json_object_get(component, "Name"));
+
+		if (name && strncmp(name, "Podman", 6) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* SecurityOptions: ["name=seccomp,profile=default", "name=rootless", …] */
 static bool is_rootless(const json_t *options)
 {

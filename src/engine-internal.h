@@ -226,6 +226,7 @@ struct engine {
 	struct engine_info info;
 	pid_t peer_pid;
 	struct diag trouble;
+	bool refused; /* while lost: the trouble is what kind of engine it is */
 	struct picture picture;
 
 	struct http *http;
@@ -262,6 +263,15 @@ void engine_relist(struct engine *engine);        /* the engine itself says so *
 void engine_connected(struct engine *engine);     /* the version is known */
 void engine_open_stream(struct engine *engine);
 void engine_list_came(struct engine *engine);
+
+/* engine_lost() by an engine that will never do: see engine_refusal.c. */
+void engine_refused(struct engine *engine, const struct diag *why);
+
+/* engine_refusal.c: pure. Each returns -ENOTSUP with the reason; the last one 0 for a socket that
+ * may be Docker's. @path: with its symbolic links followed. */
+int engine_refuse_podman(struct diag *diag);
+int engine_refuse_rootless(struct diag *diag);
+int engine_judge_path(const char *path, struct diag *diag);
 
 /* engine_facts.c: the callbacks of asks and of the stream */
 void engine_answered(const struct ask *ask, const struct http_answer *answer, void *data);

@@ -153,6 +153,7 @@ void engine_lost(struct engine *engine, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	diag_set(&engine->trouble, 0, "%s", text);
+	engine->refused = false;
 	drop_calls(engine);
 	disarm(engine->ping);
 	disarm(engine->deadline);
@@ -169,7 +170,21 @@ void engine_lost(struct engine *engine, const char *fmt, ...)
 	engine_touched(engine);
 }
 
+void engine_refused(struct engine *engine, const struct diag *why)
+{
+	engine_lost(engine, "%s", why->text);
+	engine->refused = true;
+}
+
 /* --- connecting --- */
+
+/* A link to the socket of another kind of engine says what it is before anything answers there. */
+static int judge_path(const struct engine *engine, struct diag *diag)
+{
+	_cleanup_free_ char *path = realpath(engine->socket_path, NULL);
+
+	return engine_judge_path(path ?: engine->socket_path, diag);
+}
 
 static int connect_anew(struct engine *engine)
 {
@@ -189,8 +204,14 @@ static int connect_anew(struct engine *engine)
 static int on_retry(sd_event_source *source, uint64_t now, void *data)
 {
 	struct engine *engine = data;
-	int r = connect_anew(engine);
+	struct diag diag = { 0 };
+	int r;
 
+	if (judge_path(engine, &diag) < 0) {
+		engine_refused(engine, &diag);
+		return 0;
+	}
+	r = connect_anew(engine);
 	if (r)
 		engine_lost(engine, "cannot connect: %s", strerror(-r));
 	engine_wants_work(engine);
@@ -532,6 +553,7 @@ int engine_new(sd_event *event, const char *socket_path, engine_changed_fn chang
 	if (!engine->socket_path || !engine->refresh.tombstones)
 		return -ENOMEM;
 	diag_set(&engine->trouble, 0, "not connected yet");
+	engine->refused = judge_path(engine, &engine->trouble) < 0;
 	r = add_sources(engine);
 	if (r < 0)
 		return r;
@@ -573,5 +595,6 @@ void engine_get_view(const struct engine *engine, struct engine_view *ret_view)
 		.networks = engine->picture.networks,
 		.networks_n = engine->picture.networks_n,
 		.trouble = engine->state == ENGINE_LOST ? engine->trouble.text : NULL,
+		.refused = engine->state == ENGINE_LOST && engine->refused,
 	};
 }

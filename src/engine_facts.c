@@ -161,6 +161,11 @@ static void take_version(struct engine *engine, const struct http_answer *answer
 		refuse(engine, r, "/version", &diag);
 		return;
 	}
+	if (docker_json_is_podman(answer->body, answer->len)) {
+		engine_refuse_podman(&diag);
+		engine_refused(engine, &diag);
+		return;
+	}
 	if (!number_of(api, &major, &minor) || !number_of(min_api, &min_major, &min_minor) ||
 	    major < 1 || (major == 1 && minor < API_LEAST)) {
 		engine_lost(engine,
@@ -193,6 +198,11 @@ static void take_info(struct engine *engine, const struct http_answer *answer)
 
 	if (r) {
 		refuse(engine, r, "/info", &diag);
+		return;
+	}
+	if (engine->info.rootless) {
+		engine_refuse_rootless(&diag);
+		engine_refused(engine, &diag);
 		return;
 	}
 	engine_touched(engine);

@@ -342,6 +342,8 @@ int host_wait(struct host *host, sd_event *event, uint64_t timeout_usec)
 		engine_get_view(host->engine, &view);
 		if (view.state == ENGINE_IN_SYNC)
 			return 0;
+		if (view.refused)
+			return -ENOTSUP;
 		r = sd_event_now(event, CLOCK_MONOTONIC, &now);
 		if (r < 0)
 			return r;

@@ -50,10 +50,11 @@ struct daemon {
 	struct reconcile *reconcile;
 	struct report *report;
 	struct watchdog *watchdog;
-	uint32_t generation;      /* of the ruleset, when it was last asked for */
-	struct diag refused;      /* why the last reload was; empty: it was not */
-	bool bridge_meta, egress; /* what the kernel has */
-	enum ownership ownership; /* as it was logged last */
+	uint32_t generation;               /* of the ruleset, when it was last asked for */
+	struct diag refused;               /* why the last reload was; empty: it was not */
+	bool bridge_meta, egress;          /* what the kernel has */
+	enum ownership ownership;          /* as it was logged last */
+	bool engine_known, engine_refused; /* one was in sync since the start; none can be */
 	bool unfit; /* the host lacks what the configuration requires: no restart helps */
 	uint64_t retry_usec;
 	unsigned int periods;
@@ -79,9 +80,21 @@ static void request(struct daemon *d)
 	(void)sd_event_source_set_enabled(d->late_source, SD_EVENT_ONESHOT);
 }
 
+/* An engine that cannot be fenced is an error of who set this up, and said by the exit code, where
+ * it is the first that answers. Later it is a lost engine: the fence of the one before stands. */
 static void on_host(struct host *host, void *data)
 {
-	request(data);
+	struct daemon *d = data;
+	struct engine_view engine;
+
+	request(d);
+	host_get_engine(host, &engine);
+	d->engine_known |= engine.state == ENGINE_IN_SYNC;
+	if (!engine.refused || d->engine_known)
+		return;
+	log_err("the engine at %s is refused: %s", d->config.docker, engine.trouble);
+	d->engine_refused = true;
+	(void)sd_event_exit(d->event, 0);
 }
 
 static void say_foreign(struct daemon *d, const struct foreign_change *change)
@@ -345,10 +358,16 @@ static int make_host(struct daemon *d, struct host **ret_host, struct diag *diag
 {
 	struct host_options options = { 0 }; /* what the kernel has: see step() */
 	_cleanup_(host_freep) struct host *host = NULL;
+	struct engine_view engine;
 	int r = host_new(d->event, &d->config, &options, on_host, d, &host, diag);
 
 	if (r < 0)
 		return r;
+	host_get_engine(host, &engine);
+	d->unfit = engine.refused;
+	if (d->unfit)
+		return diag_set(diag, -ENOTSUP, "the engine at %s is refused: %s", d->config.docker,
+				engine.trouble);
 	/* half a fence looks like a whole one: only where somebody said that it will do */
 	d->unfit = host_cgroup_trouble(host) && d->config.cgroup_required;
 	if (d->unfit)
@@ -616,5 +635,7 @@ int command_run(const struct options *options)
 	(void)sd_notify(0, "STOPPING=1");
 	leave(&d);
 	log_notice("stopping; the ruleset stays in the kernel (jobfence remove takes it out)");
+	if (d.engine_refused)
+		return EXIT_CONFIG;
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -56,7 +56,8 @@ struct status_look {
 };
 
 /* Waits for an engine that answers, and looks. *@ret_look must be zeroed, and is released whatever
- * this returns: 0 or -errno (no memory). */
+ * this returns: 0; -ENOTSUP for an engine that cannot be fenced, which was logged (for EXIT_CONFIG);
+ * another -errno (no memory). */
 int status_look(struct observer *observer, const struct config_origin *origin,
 		struct status_look *ret_look);
 void status_look_done(struct status_look *look);

@@ -51,6 +51,8 @@ int command_status(const struct options *options)
 		return EXIT_FAILURE;
 	}
 	r = show(&observer, &origin, options->json);
+	if (r == -ENOTSUP)
+		return EXIT_CONFIG;
 	if (r < 0) {
 		log_err("cannot tell the status: %s", strerror(-r));
 		return EXIT_FAILURE;

@@ -44,6 +44,8 @@ int status_look(struct observer *observer, const struct config_origin *origin,
 	int r;
 
 	wait_for_engine(observer, &look->engine);
+	if (observer_refused(observer))
+		return -ENOTSUP;
 	r = observer_expect(observer, &look->expected);
 	if (r < 0)
 		return r;

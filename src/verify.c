@@ -191,6 +191,8 @@ int command_verify(const struct options *options)
 		r = check_access(&observer, &diag);
 	if (r >= 0)
 		r = compare(&observer, &diag);
+	if (r == -ENOTSUP && observer_refused(&observer))
+		return EXIT_CONFIG;
 	if (r < 0) {
 		log_err("cannot tell whether the ruleset is as it should be: %s",
 			diag.text[0] ? diag.text : strerror(-r));

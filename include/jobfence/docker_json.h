@@ -41,6 +41,8 @@ struct engine_info {
  */
 int docker_json_version(const char *json, size_t len, char ret_api[static 16],
 			char ret_min_api[static 16], struct diag *diag);
+/* The answer of GET /version is Podman's, which speaks Docker's API beside its own. */
+bool docker_json_is_podman(const char *json, size_t len);
 int docker_json_info(const char *json, size_t len, struct engine_info *ret_info, struct diag *diag);
 /* Takes the labels that are too many to be kept out of a list of containers, in place: parsing costs
  * twenty times their size. Whatever the text is, what it says of a container is as strict. */

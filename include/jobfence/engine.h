@@ -34,6 +34,9 @@ struct engine_view {
 	const struct network *networks; /* sorted by id */
 	size_t networks_n;
 	const char *trouble; /* one sentence while ENGINE_LOST, else NULL */
+	/* While ENGINE_LOST: it is an engine that cannot be fenced (rootless, Podman), as trouble
+	 * says. It is asked again all the same: another may take its place. */
+	bool refused;
 };
 
 /* Called from the loop whenever the view changed (coalesced: at most once per loop iteration). */

@@ -45,7 +45,8 @@ const char *host_resolvers_origin(const struct host *host);
 /* One of this host's own addresses. */
 bool host_is_local(const struct host *host, const struct ip_addr *addr);
 
-/* Runs @event until the engine is in sync. Returns 0; -ETIMEDOUT; another -errno. The reason is
+/* Runs @event until the engine is in sync. Returns 0; -ETIMEDOUT; -ENOTSUP for an engine
+ * that cannot be fenced (view.refused); another -errno. The reason is
  * in host_get_engine().trouble. */
 int host_wait(struct host *host, sd_event *event, uint64_t timeout_usec);
 

@@ -248,6 +248,7 @@ static void small(const char *json, size_t len, bool info)
 	int r = info ? docker_json_info(json, len, &engine, &diag)
 		     : docker_json_version(json, len, api, min_api, &diag);
 
+	(void)docker_json_is_podman(json, len);
 	if (r) {
 		fuzz_check_refusal(r, &diag);
 	} else if (info) {

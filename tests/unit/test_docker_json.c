@@ -510,6 +510,33 @@ static void version_and_info(void **state)
 	assert_int_equal(docker_json_info("{\"ServerVersion\":20}", 20, &info, NULL), -EINVAL);
 }
 
+/* As podman 4.3.1 (Debian 12) and Docker 28.5.2 say it; what is no list of names says nothing. */
+static void podman_says_what_it_is(void **state)
+{
+	static const struct {
+		const char *text;
+		bool podman;
+	} cases[] = {
+		{ "{\"Platform\":{\"Name\":\"linux/amd64/debian-12\"},\"Components\":[{\"Name\":"
+		  "\"Podman Engine\",\"Version\":\"4.3.1\",\"Details\":{\"APIVersion\":\"4.3.1\"}},"
+		  "{\"Name\":\"Conmon\"}],\"Version\":\"4.3.1\",\"ApiVersion\":\"1.41\"}",
+		  true },
+		{ "{\"Components\":[{\"Name\":\"Conmon\"},{\"Name\":\"Podman Engine\"}]}", true },
+		{ "{\"Platform\":{\"Name\":\"Docker Engine - "
+		  "Community\"},\"Components\":[{\"Name\":"
+		  "\"Engine\"},{\"Name\":\"containerd\"}],\"ApiVersion\":\"1.51\"}",
+		  false },
+		{ "{\"Components\":[7,{\"Name\":7},null,[]],\"Version\":\"Podman\"}", false },
+		{ "{\"Components\":\"Podman Engine\"}", false },
+		{ "[\"Podman Engine\"]", false },
+		{ "", false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(docker_json_is_podman(cases[i].text, strlen(cases[i].text)),
+				 cases[i].podman);
+}
+
 static struct engine_event parse_event(const char *text)
 {
 	struct engine_event event = { 0 };
@@ -652,6 +679,7 @@ int main(void)
 		cmocka_unit_test(networks),
 		cmocka_unit_test(bad_networks),
 		cmocka_unit_test(version_and_info),
+		cmocka_unit_test(podman_says_what_it_is),
 		cmocka_unit_test(events),
 		cmocka_unit_test(done_accepts_zeroed),
 	};

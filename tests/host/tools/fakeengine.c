@@ -18,6 +18,7 @@
  *   connect N [M]                     "network connect"
  *   storm COUNT                       events of all kinds about containers that are and that are not, in one piece
  *   hang 0|1, slow MS, cut            no answers; a byte in so many milliseconds; the stream breaks
+ *   be docker|podman|rootless         what /version and /info say it is, from the next connection on
  *   say WORD                          printed when all before it is done; "asked": how many questions there were
  */
 #include "../../support/fake_engine.c"
@@ -264,6 +265,26 @@ static void lie(struct fake_engine *fake, const char *what, int n, char *rest)
 	write_all(fake);
 }
 
+static void be(struct fake_engine *fake, const char *kind)
+{
+	char text[400];
+
+	fake_engine_answer(fake, "/version", 200,
+			   strcmp(kind, "podman") ? "{\"Version\":\"20.10.24\",\"ApiVersion\":\"1."
+						    "41\","
+						    "\"MinAPIVersion\":\"1.12\"}"
+						  : "{\"Version\":\"4.3.1\",\"ApiVersion\":\"1."
+						    "41\","
+						    "\"MinAPIVersion\":\"1.24\",\"Components\":[{"
+						    "\"Name\":"
+						    "\"Podman Engine\",\"Version\":\"4.3.1\"}]}");
+	snprintf(text, sizeof(text),
+		 "{\"ServerVersion\":\"20.10.24\",\"CgroupDriver\":\"cgroupfs\","
+		 "\"CgroupVersion\":\"2\",\"LiveRestoreEnabled\":true,\"SecurityOptions\":[%s]}",
+		 strcmp(kind, "rootless") ? "" : "\"name=rootless\"");
+	fake_engine_answer(fake, "/info", 200, text);
+}
+
 static void obey(struct fake_engine *fake, char *line)
 {
 	char *rest = line, *verb = strsep(&rest, " "), *word;
@@ -277,6 +298,8 @@ static void obey(struct fake_engine *fake, char *line)
 		errx(2, "fakeengine: '%s' what?", verb);
 	if (!strcmp(verb, "say")) {
 		say(fake, rest);
+	} else if (!strcmp(verb, "be")) {
+		be(fake, rest);
 	} else if (!strcmp(verb, "hang")) {
 		fake_engine_hang(fake, number(rest, 0, 1));
 	} else if (!strcmp(verb, "slow")) {
@@ -307,9 +330,7 @@ int main(int argc, char **argv)
 		errx(2, "usage: fakeengine SOCKET");
 	fake = fake_engine_new_at(argv[1]);
 	fake_engine_healthy(fake, "1.41", "1.12");
-	fake_engine_answer(fake, "/info", 200,
-			   "{\"ServerVersion\":\"20.10.24\",\"CgroupDriver\":\"cgroupfs\","
-			   "\"CgroupVersion\":\"2\",\"LiveRestoreEnabled\":true}");
+	be(fake, "docker");
 	write_all(fake);
 	while (fgets(line, sizeof(line), stdin)) {
 		line[strcspn(line, "\n")] = '\0';
