@@ -66,11 +66,11 @@ bool skeleton_params_equal(const struct skeleton_params *a, const struct skeleto
 
 void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_skeleton)
 {
-	*ret_skeleton = (struct skeleton){
-		.params = *params,
-		.counters = counters,
-		.counters_n = ARRAY_SIZE(counters),
-	};
+	ret_skeleton->params = *params;
+	ret_skeleton->counters = counters;
+	ret_skeleton->counters_n = ARRAY_SIZE(counters);
+	ret_skeleton->chains_n = ret_skeleton->rules_n =
+		0; /* the rest is not touched before its use */
 	skeleton_inet_loopback(ret_skeleton);
 	skeleton_inet_bridges(ret_skeleton);
 	skeleton_inet_egress(ret_skeleton);

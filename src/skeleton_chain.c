@@ -13,7 +13,7 @@ struct chain *skeleton_chain(struct skeleton *skeleton, enum family family, cons
 	assert(skeleton->chains_n < CHAINS_MAX);
 	struct chain *chain = &skeleton->chains[skeleton->chains_n++];
 
-	*chain = (struct chain){ .family = family, .name = name, .why = why };
+	*chain = (struct chain){ .family = family, .name = name, .why = why, .skeleton = skeleton };
 	return chain;
 }
 
@@ -28,11 +28,24 @@ struct chain *skeleton_base_chain(struct skeleton *skeleton, enum family family,
 	return chain;
 }
 
+/* A chain's rules lie behind one another. Where another chain has rules behind them already, they move
+ * to the end first, and leave a hole. */
 void chain_rule(struct chain *chain, const char *why, const struct stmt *stmts, size_t n)
 {
-	assert(chain->rules_n < CHAIN_RULES_MAX);
-	struct rule *rule = &chain->rules[chain->rules_n++];
+	struct skeleton *skeleton = chain->skeleton;
+	struct rule *rule;
 
+	if (!chain->rules || chain->rules + chain->rules_n != skeleton->rules + skeleton->rules_n) {
+		rule = skeleton->rules + skeleton->rules_n;
+		assert(skeleton->rules_n + chain->rules_n < RULES_MAX);
+		if (chain->rules_n)
+			memcpy(rule, chain->rules, chain->rules_n * sizeof(*rule));
+		chain->rules = rule;
+		skeleton->rules_n += chain->rules_n;
+	}
+	assert(skeleton->rules_n < RULES_MAX);
+	rule = &skeleton->rules[skeleton->rules_n++];
+	chain->rules_n++;
 	*rule = (struct rule){ .why = why };
 	memcpy(rule->stmts, stmts, n * sizeof(*stmts));
 }

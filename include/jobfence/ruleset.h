@@ -260,16 +260,17 @@ enum reject_kind {
 	REJECT_ADMIN_PROHIBITED,
 };
 
+/* Small, since the daemon keeps all of them. */
 struct stmt {
-	enum stmt_kind kind;
+	enum stmt_kind kind : 8;
+	enum verdict_kind verdict : 8;
+	enum reject_kind reject : 8;
+	enum set_id set : 8;
 	bool negate; /* != instead of == (or @) */
-	enum field fields[SET_FIELDS_MAX];
-	uint32_t fields_n;
-	enum set_id set;
-	uint32_t mask, value; /* host order; for ports and ethertypes too */
-	const char *name;     /* chain, counter, interface, kind or prefix; static */
-	enum verdict_kind verdict;
-	enum reject_kind reject;
+	uint8_t fields_n;
+	uint8_t fields[SET_FIELDS_MAX]; /* enum field */
+	uint32_t mask, value;           /* host order; for ports and ethertypes too */
+	const char *name;               /* chain, counter, interface, kind or prefix; static */
 };
 
 struct rule {
@@ -278,7 +279,7 @@ struct rule {
 };
 
 #define CHAINS_MAX 112
-#define CHAIN_RULES_MAX 24
+#define RULES_MAX 512
 
 struct chain {
 	enum family family;
@@ -287,7 +288,8 @@ struct chain {
 	bool base;
 	uint32_t hook; /* NF_INET_…, NF_BR_… or NF_NETDEV_… */
 	int32_t priority;
-	struct rule rules[CHAIN_RULES_MAX];
+	struct skeleton *skeleton; /* that it is part of, and whose rules these are */
+	struct rule *rules;
 	size_t rules_n;
 };
 
@@ -319,10 +321,13 @@ struct skeleton_params {
 };
 #pragma GCC diagnostic pop
 
+/* Its chains point into it: it is built where it stays, and never copied. */
 struct skeleton {
 	struct skeleton_params params;
 	struct chain chains[CHAINS_MAX];
 	size_t chains_n;
+	struct rule rules[RULES_MAX];
+	size_t rules_n;
 	const struct counter_spec *counters;
 	size_t counters_n;
 };
