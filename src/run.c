@@ -6,6 +6,7 @@
  * because of the engine.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
@@ -242,6 +243,8 @@ static int step(struct daemon *d)
 		say_ownership(d);
 	d->healing = false;
 	report_changes(d->report, &model, reconcile_verdicts(d->reconcile));
+	if (result.read) /* what the whole ruleset took is not needed until the next look */
+		(void)malloc_trim(0);
 	return 0;
 }
 
