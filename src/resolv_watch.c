@@ -45,8 +45,9 @@ struct resolv_watch {
 	sd_event *event;
 	resolv_changed_fn changed;
 	void *data;
-	sd_event_source *again; /* defer: read again, once for a burst */
-	struct watched watched[SOURCES_MAX];
+	sd_event_source *again;                /* defer: read again, once for a burst */
+	struct watched places[2][SOURCES_MAX]; /* those in use, and room for the next ones */
+	struct watched *watched;
 	size_t watched_n;
 	pid_t engine;
 	struct resolvers resolvers;
@@ -236,17 +237,28 @@ static void follow(struct resolv_watch *watch, const char *path)
 	}
 }
 
+static void forget(struct watched *watched, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		watched[i].source = sd_event_source_disable_unref(watched[i].source);
+}
+
+/* The new ones before the old ones go: with the last one sd-event closes its inotify descriptor, and
+ * the kernel takes 20 ms for that. */
 static void follow_all(struct resolv_watch *watch)
 {
+	struct watched *before = watch->watched;
+	size_t before_n = watch->watched_n;
+
 	if (!watch->event)
 		return;
-	for (size_t i = 0; i < watch->watched_n; i++)
-		watch->watched[i].source = sd_event_source_disable_unref(watch->watched[i].source);
+	watch->watched = watch->places[before == watch->places[0]];
 	watch->watched_n = 0;
 	follow(watch, HOST_FILE);
 	follow(watch, RESOLVED_FILE);
 	follow(watch, watch->daemon_json);
 	follow_name(watch, PID_FILE);
+	forget(before, before_n);
 }
 
 /* Watched anew before it is read: what changes in between is seen. */
@@ -284,6 +296,7 @@ int resolv_watch_new(sd_event *event, resolv_changed_fn changed, void *data,
 	watch->event = sd_event_ref(event);
 	watch->changed = changed;
 	watch->data = data;
+	strcpy(watch->daemon_json, DAEMON_JSON); /* the usual case is followed at once */
 	if (event) {
 		r = sd_event_add_defer(event, &watch->again, on_again, watch);
 		if (r < 0)
@@ -303,8 +316,7 @@ struct resolv_watch *resolv_watch_free(struct resolv_watch *watch)
 {
 	if (!watch)
 		return NULL;
-	for (size_t i = 0; i < watch->watched_n; i++)
-		sd_event_source_disable_unref(watch->watched[i].source);
+	forget(watch->watched, watch->watched_n);
 	sd_event_source_disable_unref(watch->again);
 	sd_event_unref(watch->event);
 	free(watch);
