@@ -60,6 +60,7 @@ uint32_t nft_key_type(const enum key_type types[static SET_FIELDS_MAX]);
 struct batch {
 	uint8_t *data; /* owned */
 	size_t len, cap;
+	size_t zeroed;      /* behind what is written, up to here */
 	size_t last;        /* where the last message begins */
 	uint32_t first_seq; /* of the batch's begin message */
 	uint32_t seq;       /* next */
@@ -68,11 +69,14 @@ struct batch {
 /* nft_message.c */
 
 void batch_done(struct batch *batch);
-/* Room for one message of up to 64 KiB. Returns its place, or NULL without memory. */
-void *batch_reserve(struct batch *batch);
+/* Room for one message, zeroed. Returns its place, or NULL without memory. */
+void *batch_reserve(struct batch *batch, size_t room);
 /* A message's header in such a place, with the next number; NULL without memory. */
 struct nlmsghdr *batch_begin(struct batch *batch, enum family family, uint16_t type,
 			     uint16_t flags);
+/* The same with @room for its attributes. */
+struct nlmsghdr *batch_begin_long(struct batch *batch, enum family family, uint16_t type,
+				  uint16_t flags, size_t room);
 /* Its attributes are complete. */
 void batch_end(struct batch *batch, const struct nlmsghdr *nlh);
 

@@ -92,12 +92,15 @@ static int receive(struct nft *nft, struct answers *answers)
 	return 1;
 }
 
-/* To the end also after an error: the next request finds nothing of this one. */
+/* To the end also after an error: the next request finds nothing of this one. The answer that was asked
+ * for is the last. */
 int nft_read_answers(struct nft *nft, struct answers *answers)
 {
 	int error = 0, r;
 
 	for (unsigned int errors = 0; (r = receive(nft, answers)) != 0;) {
+		if (r > 0 && answers->acked && answers->error == 0)
+			break;
 		if (r > 0)
 			continue;
 		error = error ?: r;

@@ -11,8 +11,11 @@
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
-/* An element takes at most about 350 bytes of the 64 KiB that a message has. */
+/* Of the 64 KiB that an attribute may have. An element takes at most 350 bytes, the end of an interval
+ * is another one. */
 #define ELEMS_PER_MESSAGE 128
+#define ELEM_ROOM 448
+#define ELEMS_HEAD_ROOM 512
 
 static int add_table(struct batch *batch, const struct op *op)
 {
@@ -206,17 +209,17 @@ static ssize_t add_elems(struct batch *batch, const struct op *ops, size_t n)
 	const struct set_spec *spec = set_spec(ops[0].set);
 	_cleanup_(nftnl_set_freep) struct nftnl_set *set = nftnl_set_alloc();
 	bool add = ops[0].kind == OP_ADD_ELEM;
+	size_t most = n < ELEMS_PER_MESSAGE ? n : ELEMS_PER_MESSAGE, taken = 0;
 	struct nlmsghdr *nlh =
-		batch_begin(batch, spec->family, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
-			    add ? NLM_F_CREATE : 0);
-	size_t taken = 0;
+		batch_begin_long(batch, spec->family, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
+				 add ? NLM_F_CREATE : 0, ELEMS_HEAD_ROOM + most * ELEM_ROOM);
 
 	if (!set || !nlh || nftnl_set_set_str(set, NFTNL_SET_TABLE, TABLE_NAME) < 0 ||
 	    nftnl_set_set_str(set, NFTNL_SET_NAME, ops[0].name) < 0)
 		return -ENOMEM;
 	nftnl_set_set_u32(set, NFTNL_SET_ID, (uint32_t)ops[0].set + 1);
-	while (taken < n && taken < ELEMS_PER_MESSAGE && ops[taken].kind == ops[0].kind &&
-	       ops[taken].set == ops[0].set && strcmp(ops[taken].name, ops[0].name) == 0) {
+	while (taken < most && ops[taken].kind == ops[0].kind && ops[taken].set == ops[0].set &&
+	       strcmp(ops[taken].name, ops[0].name) == 0) {
 		if (append_elem(set, spec, &ops[taken]) < 0)
 			return -ENOMEM;
 		taken++;

@@ -110,7 +110,7 @@ static int send_batch(struct nft *nft, const struct batch *batch)
 
 static int batch_mark(struct batch *batch, uint16_t type)
 {
-	void *place = batch_reserve(batch);
+	void *place = batch_reserve(batch, MNL_NLMSG_HDRLEN + sizeof(struct nfgenmsg));
 
 	if (!place)
 		return -ENOMEM;
