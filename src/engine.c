@@ -117,8 +117,8 @@ static void tell_loss(struct engine *engine, const char *was)
 		log_debug("engine %s: %s", safe_path(engine, path), engine->trouble.text);
 		return;
 	}
-	log_warn("engine %s lost: %s; the fence stands; retrying", safe_path(engine, path),
-		 engine->trouble.text);
+	log_event(MESSAGE_ENGINE_LOST, "engine %s lost: %s; the fence stands; retrying",
+		  safe_path(engine, path), engine->trouble.text);
 	engine->loss_told = true;
 	engine->loss_told_us = now;
 }
@@ -406,9 +406,10 @@ static void refresh_finish(struct engine *engine)
 		arm(engine->settled, engine->look.settle_us);
 	if (engine->state == ENGINE_IN_SYNC)
 		return;
-	log_notice("engine %s in sync: Docker %s, API %s, %zu containers, %zu networks",
-		   safe_path(engine, path), engine->info.version, engine->asks.api,
-		   engine->picture.containers_n, engine->picture.networks_n);
+	log_event(MESSAGE_ENGINE_BACK,
+		  "engine %s in sync: Docker %s, API %s, %zu containers, %zu networks",
+		  safe_path(engine, path), engine->info.version, engine->asks.api,
+		  engine->picture.containers_n, engine->picture.networks_n);
 	engine->state = ENGINE_IN_SYNC;
 	engine->ever_in_sync = true;
 	engine->loss_told = false;

@@ -167,12 +167,14 @@ int look_end(sd_event_source *source, uint64_t now, void *data)
 		return 0;
 	n += look->more;
 	if (n > 1)
-		log_warn("the periodic look found %s %.12s and %zu more otherwise than the "
-			 "engine's events had told (lost events or a bug) and mended it",
-			 first->kind, first->id, n - 1);
+		log_event(MESSAGE_DRIFT,
+			  "the periodic look found %s %.12s and %zu more otherwise than the "
+			  "engine's events had told (lost events or a bug) and mended it",
+			  first->kind, first->id, n - 1);
 	else
-		log_warn("the periodic look found %s %.12s otherwise than the engine's events had "
-			 "told (a lost event or a bug) and mended it",
-			 first->kind, first->id);
+		log_event(MESSAGE_DRIFT,
+			  "the periodic look found %s %.12s otherwise than the engine's events had "
+			  "told (a lost event or a bug) and mended it",
+			  first->kind, first->id);
 	return 0;
 }

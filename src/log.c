@@ -18,14 +18,24 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <systemd/sd-journal.h>
 
 #include "jobfence/text.h"
 
 #define LINE_MAX_BYTES 1024
+#define FIELD_MAX_BYTES 320
 #define SAME_AGAIN_USEC (600 * 1000000ULL)
 #define MINUTE_USEC (60 * 1000000ULL)
 #define LINES_IN_MINUTE 10
+
+/* What is said beside the sentence. */
+struct line {
+	int level;
+	const char *id;
+	const struct log_field *fields;
+	size_t fields_n;
+};
 
 static int log_max_level = LOG_INFO;
 static bool log_to_journal;
@@ -62,10 +72,43 @@ static const char *level_prefix(int level)
 	return "";
 }
 
-static bool send_to_journal(int level, const char *message)
+/* One field as the journal takes it. */
+struct entry {
+	char text[FIELD_MAX_BYTES];
+};
+
+static void _printf_(2, 3) set_entry(struct entry *entry, const char *fmt, ...)
 {
-	return sd_journal_send("MESSAGE=%s", message, "PRIORITY=%i", level,
-			       "SYSLOG_IDENTIFIER=jobfence", NULL) >= 0;
+	va_list args;
+
+	va_start(args, fmt);
+	if (vsnprintf(entry->text, sizeof(entry->text), fmt, args) < 0)
+		entry->text[0] = '\0';
+	va_end(args);
+	text_one_line(entry->text);
+}
+
+static bool send_to_journal(const struct line *line, const char *message)
+{
+	char text[LINE_MAX_BYTES + sizeof("MESSAGE=")];
+	struct entry entries[LOG_FIELDS_MAX + 2];
+	struct iovec iov[LOG_FIELDS_MAX + 4];
+	size_t n = 0;
+
+	snprintf(text, sizeof(text), "MESSAGE=%s", message);
+	set_entry(&entries[n++], "PRIORITY=%i", line->level);
+	if (line->id)
+		set_entry(&entries[n++], "MESSAGE_ID=%s", line->id);
+	for (size_t i = 0; i < line->fields_n && i < LOG_FIELDS_MAX; i++)
+		if (line->fields[i].value)
+			set_entry(&entries[n++], "%s=%s", line->fields[i].name,
+				  line->fields[i].value);
+	for (size_t i = 0; i < n; i++)
+		iov[i] = (struct iovec){ entries[i].text, strlen(entries[i].text) };
+	iov[n++] = (struct iovec){ (char *)"SYSLOG_IDENTIFIER=jobfence", strlen("SYSLOG_IDENTIFIER="
+										"jobfence") };
+	iov[n++] = (struct iovec){ text, strlen(text) };
+	return sd_journal_sendv(iov, (int)n) >= 0;
 }
 
 static void write_to_stderr(int level, const char *message)
@@ -79,22 +122,57 @@ static void write_to_stderr(int level, const char *message)
 	while (written < 0 && errno == EINTR);
 }
 
-void log_msg(int level, const char *fmt, ...)
+static void _printf_(2, 0) say(const struct line *line, const char *fmt, va_list args)
 {
 	char message[LINE_MAX_BYTES];
 	int saved_errno = errno;
-	va_list args;
 
-	if (level > log_max_level)
+	if (line->level > log_max_level)
 		return;
-	va_start(args, fmt);
 	if (vsnprintf(message, sizeof(message), fmt, args) < 0)
 		message[0] = '\0';
-	va_end(args);
 	text_one_line(message);
-	if (!log_to_journal || !send_to_journal(level, message))
-		write_to_stderr(level, message);
+	if (!log_to_journal || !send_to_journal(line, message))
+		write_to_stderr(line->level, message);
 	errno = saved_errno;
+}
+
+void log_msg(int level, const char *fmt, ...)
+{
+	const struct line line = { .level = level };
+	va_list args;
+
+	va_start(args, fmt);
+	say(&line, fmt, args);
+	va_end(args);
+}
+
+static struct line line_of(enum message message)
+{
+	return (struct line){ message_spec(message)->priority, message_spec(message)->id, NULL, 0 };
+}
+
+void log_event(enum message message, const char *fmt, ...)
+{
+	const struct line line = line_of(message);
+	va_list args;
+
+	va_start(args, fmt);
+	say(&line, fmt, args);
+	va_end(args);
+}
+
+void log_record(enum message message, const struct log_field *fields, size_t n, const char *fmt,
+		...)
+{
+	struct line line = line_of(message);
+	va_list args;
+
+	line.fields = fields;
+	line.fields_n = n;
+	va_start(args, fmt);
+	say(&line, fmt, args);
+	va_end(args);
 }
 
 static bool may_say(struct log_limit *limit, const char *message)
@@ -116,24 +194,51 @@ static bool may_say(struct log_limit *limit, const char *message)
 	return true;
 }
 
-void log_limited(struct log_limit *limit, int level, const char *fmt, ...)
+static void _printf_(2, 3) say_this(const struct line *line, const char *fmt, ...)
 {
-	char message[LINE_MAX_BYTES];
 	va_list args;
 
 	va_start(args, fmt);
+	say(line, fmt, args);
+	va_end(args);
+}
+
+static void _printf_(3, 0)
+	say_limited(struct log_limit *limit, const struct line *line, const char *fmt, va_list args)
+{
+	char message[LINE_MAX_BYTES];
+
 	if (vsnprintf(message, sizeof(message), fmt, args) < 0)
 		message[0] = '\0';
-	va_end(args);
 	if (!may_say(limit, message)) {
 		limit->left_out++;
 		log_debug("%s", message);
 	} else if (limit->left_out > 0) {
-		log_msg(level, "%s (%u lines like it were left out)", message, limit->left_out);
+		say_this(line, "%s (%u lines like it were left out)", message, limit->left_out);
 		limit->left_out = 0;
 	} else {
-		log_msg(level, "%s", message);
+		say_this(line, "%s", message);
 	}
+}
+
+void log_limited(struct log_limit *limit, int level, const char *fmt, ...)
+{
+	const struct line line = { .level = level };
+	va_list args;
+
+	va_start(args, fmt);
+	say_limited(limit, &line, fmt, args);
+	va_end(args);
+}
+
+void log_event_limited(struct log_limit *limit, enum message message, const char *fmt, ...)
+{
+	const struct line line = line_of(message);
+	va_list args;
+
+	va_start(args, fmt);
+	say_limited(limit, &line, fmt, args);
+	va_end(args);
 }
 
 void log_limit_reset(struct log_limit *limit)

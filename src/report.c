@@ -42,21 +42,35 @@ struct report *report_free(struct report *report)
 	return NULL;
 }
 
+/* What a person has to know of first. */
+static enum message message_of(const struct verdict *v)
+{
+	return v->unconfinable   ? MESSAGE_UNCONFINABLE
+	       : v->violation    ? MESSAGE_VIOLATION
+	       : v->stale_mirror ? MESSAGE_STALE_MIRROR
+				 : MESSAGE_JOB;
+}
+
 static void say(const struct container *c, const struct verdict *v, const struct said *said)
 {
 	char task[64];
-	int level = v->violation || v->unconfinable || v->stale_mirror ? LOG_WARNING : LOG_NOTICE;
+	const struct log_field fields[] = {
+		{ "JOBFENCE_CONTAINER", said->name },
+		{ "JOBFENCE_CONTAINER_ID", c->id },
+		{ "JOBFENCE_TASK", c->task_id ? text_safe(c->task_id, task, sizeof(task)) : NULL },
+		{ "JOBFENCE_CLASS", confinement_name(v->confinement) },
+		{ "JOBFENCE_PLACEMENT", placement_name(v->placement) },
+	};
 
-	if (v->role == ROLE_BYSTANDER) {
+	if (v->role == ROLE_BYSTANDER)
 		log_info("bystander %s (%.12s): %s", said->name, c->id, v->why);
-		return;
-	}
-	if (v->confined) {
-		log_msg(level, "confined container %s (%.12s): %s", said->name, c->id, v->why);
-		return;
-	}
-	log_msg(level, "job %s (task %s, container %.12s): %s", said->name,
-		text_safe(c->task_id ?: "unknown", task, sizeof(task)), c->id, v->why);
+	else if (v->confined)
+		log_record(message_of(v), fields, ARRAY_SIZE(fields),
+			   "confined container %s (%.12s): %s", said->name, c->id, v->why);
+	else
+		log_record(message_of(v), fields, ARRAY_SIZE(fields),
+			   "job %s (task %s, container %.12s): %s", said->name,
+			   c->task_id ? task : "unknown", c->id, v->why);
 }
 
 static bool same(const struct said *a, const struct said *b)
@@ -67,8 +81,17 @@ static bool same(const struct said *a, const struct said *b)
 
 static void say_gone(const struct said *said)
 {
-	log_msg(said->role == ROLE_JOB ? LOG_NOTICE : LOG_INFO, "%s %s (%.12s) is gone",
-		role_name(said->role), said->name, said->id);
+	const struct log_field fields[] = {
+		{ "JOBFENCE_CONTAINER", said->name },
+		{ "JOBFENCE_CONTAINER_ID", said->id },
+		{ "JOBFENCE_CLASS", confinement_name(said->confinement) },
+	};
+
+	if (said->role == ROLE_JOB)
+		log_record(MESSAGE_JOB_GONE, fields, ARRAY_SIZE(fields), "job %s (%.12s) is gone",
+			   said->name, said->id);
+	else
+		log_info("%s %s (%.12s) is gone", role_name(said->role), said->name, said->id);
 }
 
 /* Both lists are sorted by id: a walk over the two finds the new, the changed and the gone. */

@@ -54,13 +54,11 @@ struct daemon {
 	uint32_t generation;               /* of the ruleset, when it was last asked for */
 	struct diag refused;               /* why the last reload was; empty: it was not */
 	bool bridge_meta, egress;          /* what the kernel has */
-	enum ownership ownership;          /* as it was logged last */
 	bool engine_known, engine_refused; /* one was in sync since the start; none can be */
 	bool unfit; /* the host lacks what the configuration requires: no restart helps */
 	uint64_t retry_usec;
 	unsigned int periods;
-	struct log_limit foreign, lost, failed, left_out, healed;
-	struct removals removals;
+	struct says says;
 	bool healing;  /* foreign hands were seen: say what it took to mend */
 	bool periodic; /* the step is the periodic look: what it finds is a lost event or a bug */
 };
@@ -93,33 +91,20 @@ static void on_host(struct host *host, void *data)
 	d->engine_known |= engine.state == ENGINE_IN_SYNC;
 	if (!engine.refused || d->engine_known)
 		return;
-	log_err("the engine at %s is refused: %s", d->config.docker, engine.trouble);
+	log_event(MESSAGE_CANNOT_START, "the engine at %s is refused: %s", d->config.docker,
+		  engine.trouble);
 	d->engine_refused = true;
 	(void)sd_event_exit(d->event, 0);
-}
-
-static void say_foreign(struct daemon *d, const struct foreign_change *change)
-{
-	struct diag often;
-	uint64_t now = 0;
-
-	log_limited(&d->foreign, LOG_WARNING,
-		    "%s (pid %u) changed jobfence's tables (%s); putting them back",
-		    change->process, change->pid, change->what);
-	(void)sd_event_now(d->event, CLOCK_MONOTONIC, &now);
-	if (removals_count(&d->removals, change, now, &often))
-		log_err("%s", often.text);
 }
 
 static void on_foreign(const struct foreign_change *change, void *data)
 {
 	struct daemon *d = data;
 
-	if (change)
-		say_foreign(d, change);
-	else
-		log_limited(&d->lost, LOG_WARNING,
-			    "notifications of the ruleset were lost; reading it again");
+	uint64_t now = 0;
+
+	(void)sd_event_now(d->event, CLOCK_MONOTONIC, &now);
+	say_foreign(&d->says, change, now);
 	d->healing = true;
 	reconcile_touched(d->reconcile);
 	request(d);
@@ -132,77 +117,6 @@ static void retry_later(struct daemon *d)
 		d->retry_usec = RETRY_LAST_USEC;
 	(void)sd_event_source_set_time_relative(d->retry_source, d->retry_usec);
 	(void)sd_event_source_set_enabled(d->retry_source, SD_EVENT_ONESHOT);
-}
-
-static void say_result(struct daemon *d, const struct reconcile_result *result)
-{
-	if (result->left_out > 0)
-		log_limited(&d->left_out, LOG_ERR,
-			    "left out %zu elements, all else is in the kernel; trying again: %s",
-			    result->left_out, result->remark.text);
-	else
-		log_limit_reset(&d->left_out);
-	if (result->stubborn == STUBBORN_FIRST)
-		log_err("the kernel shows the same %zu differences after each of %u repairs, and "
-			"nobody was seen to make them; repairing them more seldom (%s): this is a "
-			"bug, or a kernel that is newer than this jobfence",
-			result->steps, result->stubborn, result->remark.text);
-	if (result->stubborn > 0)
-		return;
-	if (result->steps > 0 && d->healing)
-		log_limited(&d->healed, LOG_NOTICE, "healed: %zu steps in one transaction",
-			    result->steps);
-	else if (result->steps > 0 && d->periodic)
-		log_warn("the periodic look found %zu differences (a lost event or a bug) and "
-			 "mended them",
-			 result->steps);
-	else
-		log_debug("reconciled: %zu steps, %zu messages, %zu bytes%s", result->steps,
-			  result->stats.messages, result->stats.bytes,
-			  result->read ? ", kernel read" : "");
-}
-
-/* Losing ownership makes no notification: the periodic look finds it. */
-static void say_taken(const struct reconcile_result *result)
-{
-	if (result->taken > result->lost)
-		log_notice("took %zu tables over as they were, counters included",
-			   result->taken - result->lost);
-	if (result->lost > 0)
-		log_warn("%zu tables had lost their owner, which the kernel tells nobody; they are "
-			 "this daemon's again",
-			 result->lost);
-}
-
-static void say_ownership(struct daemon *d)
-{
-	enum ownership ownership = reconcile_ownership(d->reconcile);
-
-	if (ownership == d->ownership)
-		return;
-	d->ownership = ownership;
-	switch (ownership) {
-	case OWNERSHIP_UNKNOWN:
-		break;
-	case OWNERSHIP_OURS:
-		log_notice("no other process can change the tables (flags owner and persist)");
-		break;
-	case OWNERSHIP_NOT_WANTED:
-		log_notice("other processes can change the tables, as [nftables] owner = no says; "
-			   "what they change is put back");
-		break;
-	case OWNERSHIP_NO_KERNEL:
-		log_notice("other processes can change the tables (this kernel has no table flag "
-			   "persist, which came with 6.9); what they change is put back");
-		break;
-	case OWNERSHIP_OLD_TABLE:
-		log_warn("other processes can change the tables: they were made by another version "
-			 "or by nft, and the kernel gives such tables no owner; what is changed is "
-			 "put back; the next boot makes them anew, or, with a moment without a "
-			 "fence: systemctl stop jobfence; jobfence remove; systemctl start "
-			 "jobfence");
-		break;
-	}
 }
 
 static int get_model(struct daemon *d, struct model *ret_model, struct diag *diag)
@@ -226,21 +140,21 @@ static int step(struct daemon *d)
 	if (r >= 0)
 		r = reconcile_run(d->reconcile, &d->config, &model, &result, &diag);
 	if (r < 0) {
-		log_limited(&d->failed, LOG_ERR,
-			    "the ruleset could not be brought up to date, the one in the kernel "
-			    "stays, trying again: %s",
-			    diag.text[0] ? diag.text : strerror(-r));
+		say_failed(&d->says, r, &diag);
 		return r;
 	}
-	log_limit_reset(&d->failed);
+	log_limit_reset(&d->says.failed);
 	if (result.unsure)
 		retry_later(d);
 	else
 		d->retry_usec = 0;
 	say_taken(&result);
-	say_result(d, &result);
-	if (d->ownership != OWNERSHIP_UNKNOWN)
-		say_ownership(d);
+	say_result(&d->says, &result,
+		   d->healing    ? AFTER_FOREIGN_HANDS
+		   : d->periodic ? AFTER_PERIODIC_LOOK
+				 : AFTER_EVENT);
+	if (d->says.ownership != OWNERSHIP_UNKNOWN)
+		say_ownership(&d->says, reconcile_ownership(d->reconcile));
 	d->healing = false;
 	report_changes(d->report, &model, reconcile_verdicts(d->reconcile));
 	if (result.read) /* what the whole ruleset took is not needed until the next look */
@@ -289,20 +203,6 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *data)
 	return 0;
 }
 
-/* As long as it is so, an hour never passes without it. */
-static void say_audit(const struct daemon *d)
-{
-	char groups[128];
-
-	if (d->config.audit == GROUPS_ALL)
-		log_warn("AUDIT: nothing is enforced: all rules count and log, and let everything "
-			 "through; take [enforce] default = audit out to enforce them");
-	else if (d->config.audit)
-		log_warn("AUDIT: not enforced, only counted and logged: %s; the other groups are "
-			 "enforced",
-			 rule_groups_text(d->config.audit, groups, sizeof(groups)));
-}
-
 static uint64_t period_usec(void)
 {
 	uint32_t random = 0;
@@ -319,7 +219,7 @@ static int on_period(sd_event_source *source, uint64_t usec, void *data)
 	struct daemon *d = data;
 
 	if (++d->periods % AUDIT_PERIODS == 0)
-		say_audit(d);
+		say_audit(&d->config);
 	reconcile_forget(d->reconcile);
 	host_refresh(d->host);
 	d->periodic = !d->retry_usec; /* else it is what failed before */
@@ -336,7 +236,7 @@ static void say_mode(const struct daemon *d)
 	log_notice("mode %d (%s), from %s; ports from %s; on_violation = %s", (int)d->config.mode,
 		   network_mode_name(d->config.mode), d->origin.mode, d->origin.ports,
 		   d->config.on_violation == ON_VIOLATION_FENCE ? "fence" : "quarantine");
-	say_audit(d);
+	say_audit(&d->config);
 	for (size_t i = 0; i < d->config.overrides_n; i++)
 		if (network_mode_strictness(d->config.overrides[i].mode) <
 		    network_mode_strictness(d->config.mode))
@@ -379,8 +279,9 @@ static int make_host(struct daemon *d, struct host **ret_host, struct diag *diag
 				"and jobs on the host's network not",
 				host_cgroup_trouble(host));
 	if (host_cgroup_trouble(host))
-		log_err("%s; going on without, as [cgroup] required = no says",
-			host_cgroup_trouble(host));
+		log_event(MESSAGE_HALF_FENCE,
+			  "%s; going on without, as [cgroup] required = no says",
+			  host_cgroup_trouble(host));
 	*ret_host = take_ptr(host);
 	return 0;
 }
@@ -388,7 +289,8 @@ static int make_host(struct daemon *d, struct host **ret_host, struct diag *diag
 static void refuse_reload(struct daemon *d, const struct diag *diag)
 {
 	d->refused = *diag;
-	log_err("reload refused, the configuration of before stays: %s", diag->text);
+	log_event(MESSAGE_RELOAD_REFUSED, "reload refused, the configuration of before stays: %s",
+		  diag->text);
 }
 
 /* The new configuration counts from the next transaction on; nothing is taken out before it. */
@@ -537,19 +439,8 @@ static void learn_features(struct daemon *d)
 {
 	d->bridge_meta = nft_probe_bridge_meta(d->nft) > 0;
 	d->egress = nft_probe_egress(d->nft) > 0;
-	if (d->bridge_meta)
-		log_info("bridge ports are told apart by their bridge's name (meta ibrname)");
-	else
-		log_info("bridge ports are told apart by kind (no meta ibrname in this kernel): "
-			 "veth ports of unknown bridges wait until they are known");
-	if (d->egress)
-		log_info("frames that packet sockets send to bridge jobs are told by their missing "
-			 "route (netdev egress, meta rtclassid)");
-	else
-		log_notice("bridge jobs are not isolated from what a job on the host network puts "
-			   "on their bridge or port by packet sockets: this kernel lacks the "
-			   "netdev egress hook (5.16) or meta rtclassid (CONFIG_IP_ROUTE_CLASSID)");
-	say_ownership(d);
+	say_features(d->bridge_meta, d->egress);
+	say_ownership(&d->says, reconcile_ownership(d->reconcile));
 	if (d->bridge_meta || d->egress)
 		request(d);
 }
@@ -561,15 +452,7 @@ static void confine(void)
 	struct diag diag;
 
 	sandbox_enter(&sandbox, &diag);
-	if (sandbox.landlock == 0)
-		log_notice("this kernel has no Landlock: the daemon is confined by its "
-			   "capabilities and the system-call filter alone");
-	if (diag.text[0])
-		log_warn("the daemon's own sandbox is not whole, the fence stands all the same: %s",
-			 diag.text);
-	else
-		log_debug("confined: two capabilities, Landlock %d, system-call filter",
-			  sandbox.landlock);
+	say_sandbox(&sandbox, &diag);
 }
 
 /* For the watchdog: nf_tables answers, and all who have to tell of changes still do. */
@@ -613,21 +496,24 @@ int command_run(const struct options *options)
 		return r;
 	lock = lock_take(&diag);
 	if (lock < 0) {
-		log_err("%s", diag.text);
+		log_event(MESSAGE_CANNOT_START, "%s", diag.text);
 		return EXIT_FAILURE;
 	}
 	r = set_up(&d, &diag);
 	if (r < 0) {
-		log_err("cannot start: %s", diag.text[0] ? diag.text : strerror(-r));
+		log_event(MESSAGE_CANNOT_START, "cannot start: %s",
+			  diag.text[0] ? diag.text : strerror(-r));
 		return d.unfit ? EXIT_CONFIG : EXIT_FAILURE;
 	}
 	say_mode(&d);
 	r = step(&d);
 	if (r == -EPERM)
-		log_err("may not write the ruleset: run as root (CAP_NET_ADMIN)");
+		log_event(MESSAGE_CANNOT_START, "may not write the ruleset: run as root "
+						"(CAP_NET_ADMIN)");
 	if (r < 0) /* no restart brings a module that the kernel lacks */
 		return r == -EPROTONOSUPPORT ? EXIT_CONFIG : EXIT_FAILURE;
-	log_notice("the fence stands; waiting for the engine at %s", d.config.docker);
+	log_event(MESSAGE_STARTED, "the fence stands; waiting for the engine at %s",
+		  d.config.docker);
 	notify_ready(&d);
 	learn_features(&d);
 	confine();
@@ -637,7 +523,8 @@ int command_run(const struct options *options)
 	r = sd_event_loop(d.event);
 	(void)sd_notify(0, "STOPPING=1");
 	leave(&d);
-	log_notice("stopping; the ruleset stays in the kernel (jobfence remove takes it out)");
+	log_event(MESSAGE_STOPPED, "stopping; the ruleset stays in the kernel (jobfence remove "
+				   "takes it out)");
 	if (d.engine_refused)
 		return EXIT_CONFIG;
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

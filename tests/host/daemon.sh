@@ -8,6 +8,8 @@ JOBFENCE=${JOBFENCE:-$HOST_ROOT/build/jobfence}
 JOBFENCE_WRAP=() # put before the binary: (valgrind --error-exitcode=99 …)
 JOBFENCE_SECTIONS='' # lines that end each configuration
 
+JOBFENCE_JOURNAL='' # 1: a journal stands ready, and the daemon writes to it; see records
+
 # The configuration of this host, plus sections of the caller: jobfence_config [LINES]
 jobfence_config() {
 	cat >"$HOST_DIR/jobfence.conf" <<-END
@@ -47,6 +49,10 @@ jobfence_start() {
 		host_exec "$HOST_BIN/notifyd" "$HOST_DIR/notify.sock" "$HOST_DIR/notify.log" || return 1
 	: >"$HOST_DIR/notify.log"
 	rm -f "$HOST_DIR/jobfence.pid" "$HOST_DIR/jobfence.pid.code"
+	if [ -n "$JOBFENCE_JOURNAL" ]; then
+		[ -e "$HOST_DIR/records.log" ] || journal_start || return 1
+		env+=("JOURNAL_STREAM=$(stat -c %d:%i "$HOST_DIR/jobfence.log")")
+	fi
 	host_spawn jobfence "$HOST_DIR/jobfence.log" reaper "$HOST_DIR/jobfence.pid" \
 		env -u DSTACK_SERVER_JOB_NETWORK_MODE -u DOCKER_HOST RUNTIME_DIRECTORY=/run/jobfence \
 		NOTIFY_SOCKET="$HOST_DIR/notify.sock" "${env[@]}" \
@@ -82,3 +88,35 @@ jobfence_cli() {
 		RUNTIME_DIRECTORY=/run/jobfence "$JOBFENCE" "$command" \
 		--config "$HOST_DIR/jobfence.conf" "$@"
 }
+
+# --- its records, with JOBFENCE_JOURNAL=1 ----------------------------------------------------------------
+
+journal_start() {
+	: >>"$HOST_DIR/jobfence.log"
+	host_exec mkdir -p /run/systemd/journal &&
+		host_exec "$HOST_BIN/journald" /run/systemd/journal/socket "$HOST_DIR/records.log" \
+			"$HOST_DIR/jobfence.log"
+}
+
+# records MESSAGE [FIELD=VALUE…]: the records of this name (messages.c) that have these fields, a line each.
+# VALUE is the whole value; FIELD=* is any, FIELD= is none.
+records() {
+	local id lines field
+
+	id=$(sed -n "s/.*\"\([0-9a-f]\{32\}\)\", \"$1\",.*/\1/p" "$HOST_ROOT/src/messages.c")
+	[ -n "$id" ] || { host_fail "no message $1"; return 1; }
+	shift
+	lines=$(grep -F "	MESSAGE_ID=$id" "$HOST_DIR/records.log" 2>/dev/null)
+	for field; do
+		case $field in
+		*=) lines=$(grep -vF "	$field" <<<"$lines") ;;
+		*=\*) lines=$(grep -F "	${field%\*}" <<<"$lines") ;;
+		*) lines=$(grep -F "	$field	" <<<"$lines") ;;
+		esac
+	done
+	[ -z "$lines" ] || printf '%s\n' "$lines"
+}
+records_n() { records "$@" | wc -l; }
+has_record() { [ "$(records_n "$@")" -gt 0 ]; }
+# record_field FIELD: of the records on standard input
+record_field() { tr '\t' '\n' | sed -n "s/^$1=//p"; }

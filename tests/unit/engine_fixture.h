@@ -57,6 +57,17 @@ void log_msg(int level, const char *fmt, ...)
 		fprintf(stderr, "log: %s\n", last_line);
 }
 
+void log_event(enum message message, const char *fmt, ...)
+{
+	char text[sizeof(last_line)];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	log_msg(message_spec(message)->priority, "%s", text);
+}
+
 /* --- the fixture --- */
 
 static inline void on_change(struct engine *engine, void *data)
@@ -121,9 +132,9 @@ static inline void run_for(struct fixture *fx, unsigned ms)
 /* Runs the loop until it holds; fails after 20 s. */
 #define WAIT(fx, condition)                                                                \
 	do {                                                                               \
-		uint64_t _end = clock_usec() + 20000000;                                \
+		uint64_t _end = clock_usec() + 20000000;                                   \
 		while (!(condition)) {                                                     \
-			if (clock_usec() > _end)                                        \
+			if (clock_usec() > _end)                                           \
 				fail_msg("waited in vain for %s; trouble: %s", #condition, \
 					 (fx)->view.trouble ?: "none");                    \
 			run_once((fx), 5);                                                 \

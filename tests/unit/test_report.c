@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "../../src/run-internal.h"
-#include "jobfence/log.h"
+#include "journal_fixture.h"
 
 static char text[8192];
 
@@ -64,10 +64,53 @@ static void who_went_while_the_engine_was_away_is_told(void **state)
 	report_free(r);
 }
 
+/* As a record: what is worst about a job is what it is called for. */
+static void each_judgement_has_its_message(void **state)
+{
+	static const struct {
+		struct verdict verdict;
+		enum message message;
+	} rows[] = {
+		{ { .role = ROLE_JOB, .confinement = CONFINEMENT_FENCED }, MESSAGE_JOB },
+		{ { .role = ROLE_JOB, .stale_mirror = true }, MESSAGE_STALE_MIRROR },
+		{ { .role = ROLE_JOB, .violation = true, .stale_mirror = true },
+		  MESSAGE_VIOLATION },
+		{ { .role = ROLE_JOB, .unconfinable = true, .violation = true },
+		  MESSAGE_UNCONFINABLE },
+	};
+	struct container container = { .name = "one",
+				       .task_id = "4f\nPRIORITY=0",
+				       .state = CONTAINER_RUNNING,
+				       .inspected = true };
+	struct model model = { .containers = &container, .containers_n = 1, .in_sync = true };
+
+	strcpy(container.id, "1111111111111111");
+	journal_open();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct report *r = NULL;
+
+		assert_int_equal(report_new(&r), 0);
+		report_changes(r, &model, &rows[i].verdict);
+		assert_true(journal_is(rows[i].message));
+		assert_string_equal(journal_field("JOBFENCE_CONTAINER"), "one");
+		assert_string_equal(journal_field("JOBFENCE_CONTAINER_ID"), container.id);
+		assert_null(strchr(journal_field("JOBFENCE_TASK"), '\n'));
+		assert_string_equal(journal_field("JOBFENCE_CLASS"),
+				    confinement_name(rows[i].verdict.confinement));
+		model.containers_n = 0;
+		report_changes(r, &model, NULL);
+		assert_true(journal_is(MESSAGE_JOB_GONE));
+		assert_string_equal(journal_field("JOBFENCE_CONTAINER"), "one");
+		model.containers_n = 1;
+		report_free(r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_went_while_the_engine_was_away_is_told),
+		cmocka_unit_test(each_judgement_has_its_message),
 	};
 
 	unsetenv("JOURNAL_STREAM");
