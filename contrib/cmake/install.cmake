@@ -28,10 +28,14 @@ install(FILES contrib/jobfence.catalog DESTINATION lib/systemd/catalog)
 install(DIRECTORY rulesets DESTINATION ${CMAKE_INSTALL_DATADIR}/jobfence
 	FILES_MATCHING PATTERN "*.nft")
 install(PROGRAMS contrib/docker-gate DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/jobfence)
+install(FILES contrib/completions/jobfence.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+	RENAME jobfence)
+install(FILES contrib/completions/jobfence.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 install(CODE "
 	set(contrib \"${CMAKE_SOURCE_DIR}/contrib\")
 	set(sbin \"${CMAKE_INSTALL_SBINDIR}\")
 	set(libexec \"${CMAKE_INSTALL_LIBEXECDIR}\")
+	set(share \"${CMAKE_INSTALL_DATADIR}\")
 	set(scratch \"${CMAKE_BINARY_DIR}\")")
 install(CODE [[
 	# The daemon reads /etc/jobfence whatever its prefix; an installation into a prefix of one's own
@@ -64,4 +68,17 @@ install(CODE [[
 	endfunction()
 	install_unit(jobfence.service jobfence.service "")
 	install_unit(docker-jobfence.conf 50-jobfence.conf /docker.service.d)
+
+	# Debian's zsh looks below /usr in a folder of its own.
+	set(zsh site-functions)
+	if(CMAKE_INSTALL_PREFIX MATCHES "^/usr/?$" AND EXISTS /etc/debian_version)
+		set(zsh vendor-completions)
+	endif()
+	file(INSTALL "${contrib}/completions/_jobfence" DESTINATION "${CMAKE_INSTALL_PREFIX}/${share}/zsh/${zsh}")
+
+	if(NOT CMAKE_INSTALL_PREFIX MATCHES "^/usr(/local)?/?$" AND NOT "$ENV{DESTDIR}")
+		message(STATUS "jobfence reads /etc/jobfence and /etc/default/jobfence, whatever its prefix; samples: ${etc}")
+		message(STATUS "systemd does not look here; to use the unit: systemctl link"
+			" ${CMAKE_INSTALL_PREFIX}/lib/systemd/system/jobfence.service")
+	endif()
 ]])
