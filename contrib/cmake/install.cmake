@@ -28,6 +28,7 @@ install(FILES contrib/jobfence.catalog DESTINATION lib/systemd/catalog)
 install(DIRECTORY rulesets DESTINATION ${CMAKE_INSTALL_DATADIR}/jobfence
 	FILES_MATCHING PATTERN "*.nft")
 install(PROGRAMS contrib/docker-gate DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/jobfence)
+install(FILES contrib/doc/COEXISTENCE.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/jobfence)
 install(FILES contrib/completions/jobfence.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
 	RENAME jobfence)
 install(FILES contrib/completions/jobfence.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)

@@ -57,10 +57,13 @@ neighbours_pin() { # NAME…, all on docker0
 	done
 }
 
-host_main() {
+host_main() { host_up flows-main && main_fill; }
+
+# Who is on the first host, once its engine runs.
+main_fill() {
 	local port
 
-	host_up flows-main && more_networks && places_make || return 1
+	more_networks && places_make || return 1
 	shim_start 0.0.0.0 && shim6_start && more_services || return 1
 	job_start bridge alpha && job_start bridge beta && job_start second zeta part --dns $PRIVATE4 &&
 		job_start bridge theta part -p 18000:8000 --dns $RESOLVER4 && job_start third mu part -p 18002:8000 &&
