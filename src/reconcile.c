@@ -276,23 +276,49 @@ static int commit(struct reconcile *reconcile, const struct ops *ops, struct com
 
 static void mix(uint64_t *hash, const void *bytes, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		*hash = (*hash ^ ((const uint8_t *)bytes)[i]) * 0x100000001b3ULL; /* FNV-1a */
+	for (size_t i = 0; i < n; i += sizeof(uint64_t)) {
+		uint64_t word = 0;
+
+		memcpy(&word, (const char *)bytes + i, n - i < sizeof(word) ? n - i : sizeof(word));
+		*hash = (*hash ^ word) * 0x9e3779b97f4a7c15ULL; /* Fibonacci hashing */
+		*hash ^= *hash >> 32;
+	}
+}
+
+static void mix_text(uint64_t *hash, const char *text)
+{
+	if (text)
+		mix(hash, text, strlen(text) + 1);
+}
+
+static void mix_op(uint64_t *hash, const struct op *op)
+{
+	const uint64_t what[] = {
+		op->kind, op->family,          op->set, op->flags,
+		op->next, (uintptr_t)op->rule, /* stays where it is while the rules are the same */
+	};
+
+	mix(hash, what, sizeof(what));
+	mix_text(hash, op->name);
+	if (!op->elem)
+		return;
+	mix(hash, op->elem->key, sizeof(op->elem->key));
+	mix(hash, op->elem->last, sizeof(op->elem->last));
+	mix(hash, &op->elem->data, sizeof(op->elem->data));
+	mix_text(hash, op->elem->comment);
 }
 
 /* Which steps these are; 0 for none, and where they follow ports, which the kernel takes away. */
 static uint64_t steps_hash(const struct ops *ops)
 {
-	uint64_t hash = 0xcbf29ce484222325ULL;
-	char text[700];
+	uint64_t hash = ops->n;
 
 	for (size_t i = 0; i < ops->n; i++) {
 		if (is_port_op(&ops->op[i]))
 			return 0;
-		op_text(&ops->op[i], text, sizeof(text));
-		mix(&hash, text, strlen(text) + 1);
+		mix_op(&hash, &ops->op[i]);
 	}
-	return ops->n ? hash : 0;
+	return ops->n ? hash ?: 1 : 0;
 }
 
 /* The same repair again and again, and nobody was seen to undo it: the kernel, or the library, shows
