@@ -484,14 +484,16 @@ static int load_draft(const struct config_sources *sources, struct config_draft 
 int config_load(const struct config_sources *sources, struct config *ret_config,
 		struct config_origin *ret_origin, struct diag *diag)
 {
+	/* not on the stack, which a daemon keeps as large as it ever was */
+	_cleanup_free_ struct config_draft *draft = calloc(1, sizeof(*draft));
 	struct config_origin origin = { 0 };
-	struct config_draft draft;
 	struct diag why = { 0 }; /* also has what turned out not to matter */
-	int r = load_draft(sources, &draft, &origin, &why);
+	int r = draft ? load_draft(sources, draft, &origin, &why) : -ENOMEM;
 
 	if (r < 0)
-		return diag_set(diag, r, "%s", why.text);
-	*ret_config = draft.config;
+		return diag_set(diag, r, "%s",
+				draft ? why.text : "out of memory reading the configuration");
+	*ret_config = draft->config;
 	*ret_origin = origin;
 	return 0;
 }

@@ -65,15 +65,18 @@ static void on_cgroups(struct cgroup_watch *watch, void *data)
 
 static int open_cgroups(struct host *host, sd_event *event, enum cgroup_driver driver)
 {
+	_cleanup_free_ struct config *config = malloc(sizeof(*config));
 	struct cgroup_watch *watch = NULL;
-	struct config config = *host->config;
 	struct diag diag = { 0 };
 	int r;
 
-	config.cgroup_driver = driver;
-	if (!config.cgroup_parent[0])
-		strcpy(config.cgroup_parent, host->parent_told);
-	r = cgroup_watch_new(event, &config, host->options.read_only, on_cgroups, host, &watch,
+	if (!config)
+		return -ENOMEM;
+	*config = *host->config;
+	config->cgroup_driver = driver;
+	if (!config->cgroup_parent[0])
+		strcpy(config->cgroup_parent, host->parent_told);
+	r = cgroup_watch_new(event, config, host->options.read_only, on_cgroups, host, &watch,
 			     &diag);
 	if (r == -ENOMEM)
 		return r;
