@@ -19,9 +19,10 @@ bare_host() {
 }
 
 # The daemon's command line, for programs that start it themselves, in DAEMON.
+# As contrib/jobfence.service starts it.
 daemon_command() {
 	DAEMON=(env -u DOCKER_HOST -u NOTIFY_SOCKET DSTACK_SERVER_JOB_NETWORK_MODE=2
-		RUNTIME_DIRECTORY=/run/jobfence "$JOBFENCE" run --config "$HOST_DIR/jobfence.conf")
+		GNUTLS_NO_IMPLICIT_INIT=1 RUNTIME_DIRECTORY=/run/jobfence "$JOBFENCE" run --config "$HOST_DIR/jobfence.conf")
 }
 
 # Takes jobfence's tables out again.
