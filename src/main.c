@@ -19,6 +19,8 @@ static const struct option long_options[] = {
 	{ "mode", required_argument, NULL, 'm' },
 	{ "portable", no_argument, NULL, 'p' },
 	{ "json", no_argument, NULL, 'j' },
+	{ "svg", required_argument, NULL, 's' },
+	{ "dot", required_argument, NULL, 'D' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -30,6 +32,8 @@ enum {
 	TAKES_JSON = 1 << 0,
 	TAKES_MODE = 1 << 1,
 	TAKES_PORTABLE = 1 << 2,
+	TAKES_SVG = 1 << 3,
+	TAKES_DOT = 1 << 4,
 };
 
 static const struct command {
@@ -41,6 +45,7 @@ static const struct command {
 } commands[] = {
 	{ "run", command_run, NULL, 0, LOG_INFO },
 	{ "status", command_status, NULL, TAKES_JSON, LOG_ERR },
+	{ "matrix", command_matrix, NULL, TAKES_JSON | TAKES_SVG | TAKES_DOT, LOG_ERR },
 	{ "verify", command_verify, NULL, 0, LOG_ERR },
 	{ "render", command_render, NULL, TAKES_MODE | TAKES_PORTABLE, LOG_WARNING },
 	{ "remove", command_remove, NULL, 0, LOG_WARNING },
@@ -55,6 +60,7 @@ static const char help[] =
 	"Commands:\n"
 	"  run     install the fence and keep it up to date, in the foreground\n"
 	"  status  show mode, engine, fence and containers\n"
+	"  matrix  show who reaches whom, by the rules of this host\n"
 	"  verify  compare the kernel's ruleset with what it should be\n"
 	"          (exit code 0: equal, 1: different in two looks, 2: could not tell)\n"
 	"  render  print the ruleset of this configuration as nft text; needs no privileges\n"
@@ -66,7 +72,9 @@ static const char help[] =
 	"                  (default: " CONFIG_DOCKER_DEFAULT ")\n"
 	"  --mode N        render: this mode instead of $" NETWORK_MODE_VARIABLE "\n"
 	"  --portable      render: nothing of this host, as in rulesets/\n"
-	"  --json          status: for programs\n"
+	"  --json          status, matrix: for programs\n"
+	"  --svg FILE      matrix: as a picture\n"
+	"  --dot FILE      matrix: as a graph for Graphviz; - for standard output\n"
 	"  --verbose       log more\n"
 	"  --help          this text\n"
 	"  --version       the version\n";
@@ -137,6 +145,14 @@ static int parse_options(int argc, char **argv, struct options *options, unsigne
 			options->json = true;
 			*ret_takes |= TAKES_JSON;
 			break;
+		case 's':
+			options->svg = optarg;
+			*ret_takes |= TAKES_SVG;
+			break;
+		case 'D':
+			options->dot = optarg;
+			*ret_takes |= TAKES_DOT;
+			break;
 		case 'v':
 			options->verbose = true;
 			break;
@@ -155,9 +171,9 @@ static int refuse_option(const struct command *command, unsigned takes)
 		unsigned takes;
 		const char *name;
 	} names[] = {
-		{ TAKES_JSON, "--json" },
-		{ TAKES_MODE, "--mode" },
-		{ TAKES_PORTABLE, "--portable" },
+		{ TAKES_JSON, "--json" },         { TAKES_MODE, "--mode" },
+		{ TAKES_PORTABLE, "--portable" }, { TAKES_SVG, "--svg" },
+		{ TAKES_DOT, "--dot" },
 	};
 	char others[128];
 

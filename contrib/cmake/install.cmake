@@ -25,6 +25,7 @@ foreach(page jobfence.conf.5 jobfence-rulesets.7 jobfence.8)
 	gzipped(${CMAKE_SOURCE_DIR}/contrib/man/${page} ${page} ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
 install(FILES contrib/jobfence.catalog DESTINATION lib/systemd/catalog)
+install(DIRECTORY contrib/schema DESTINATION ${CMAKE_INSTALL_DATADIR}/jobfence)
 install(DIRECTORY rulesets DESTINATION ${CMAKE_INSTALL_DATADIR}/jobfence
 	FILES_MATCHING PATTERN "*.nft")
 install(PROGRAMS contrib/docker-gate DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/jobfence)

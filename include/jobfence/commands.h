@@ -12,6 +12,7 @@ struct options {
 	const char *docker;      /* --docker; NULL */
 	const char *mode;        /* render --mode; NULL */
 	const char *operand;     /* what follows the command's name; NULL where it takes nothing */
+	const char *svg, *dot;   /* matrix --svg, --dot: a file; "-" for standard output; NULL */
 	bool portable;           /* render --portable: rulesets/, the same on every host */
 	bool json;               /* --json */
 	bool verbose;            /* --verbose */
@@ -22,6 +23,7 @@ int command_status(const struct options *options);
 int command_verify(const struct options *options);
 int command_render(const struct options *options);
 int command_remove(const struct options *options);
+int command_matrix(const struct options *options);
 
 /* Loads the configuration for a command, logs and returns EXIT_CONFIG or EXIT_FAILURE if that
  * fails, 0 if not. */
