@@ -63,6 +63,8 @@ int sentences_add(struct sentences *sentences, const char *text); /* 0 or -ENOME
  */
 int differences_text(const struct ops *ops, cgroup_path_fn cgroup_path, void *data,
 		     struct sentences *ret_sentences);
+/* A daemon that ended took its containers' claims back: that they are missing is no difference. */
+void differences_forgive_claims(struct ops *ops);
 /* Keeps in @sentences what @other has too. */
 void sentences_intersect(struct sentences *sentences, const struct sentences *other);
 

@@ -243,3 +243,13 @@ int differences_text(const struct ops *ops, cgroup_path_fn cgroup_path, void *da
 	sentences = (struct sentences){ 0 };
 	return 0;
 }
+
+void differences_forgive_claims(struct ops *ops)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < ops->n; i++)
+		if (ops->op[i].kind != OP_ADD_ELEM || !policy_is_claim(ops->op[i].set))
+			ops->op[kept++] = ops->op[i];
+	ops->n = kept;
+}

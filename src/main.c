@@ -45,6 +45,7 @@ static const struct command {
 } commands[] = {
 	{ "run", command_run, NULL, 0, LOG_INFO },
 	{ "status", command_status, NULL, TAKES_JSON, LOG_ERR },
+	{ "explain", command_explain, "a container: its name, id or task id", TAKES_JSON, LOG_ERR },
 	{ "matrix", command_matrix, NULL, TAKES_JSON | TAKES_SVG | TAKES_DOT, LOG_ERR },
 	{ "verify", command_verify, NULL, 0, LOG_ERR },
 	{ "render", command_render, NULL, TAKES_MODE | TAKES_PORTABLE, LOG_WARNING },
@@ -60,6 +61,9 @@ static const char help[] =
 	"Commands:\n"
 	"  run     install the fence and keep it up to date, in the foreground\n"
 	"  status  show mode, engine, fence and containers\n"
+	"  explain CONTAINER  show what is known of one, how it is confined and why, and the "
+	"rules\n"
+	"          that see its packets; by name, id or task id, or the first part of one\n"
 	"  matrix  show who reaches whom, by the rules of this host\n"
 	"  verify  compare the kernel's ruleset with what it should be\n"
 	"          (exit code 0: equal, 1: different in two looks, 2: could not tell)\n"
@@ -72,7 +76,7 @@ static const char help[] =
 	"                  (default: " CONFIG_DOCKER_DEFAULT ")\n"
 	"  --mode N        render: this mode instead of $" NETWORK_MODE_VARIABLE "\n"
 	"  --portable      render: nothing of this host, as in rulesets/\n"
-	"  --json          status, matrix: for programs\n"
+	"  --json          status, explain, matrix: for programs\n"
 	"  --svg FILE      matrix: as a picture\n"
 	"  --dot FILE      matrix: as a graph for Graphviz; - for standard output\n"
 	"  --verbose       log more\n"

@@ -18,6 +18,7 @@ struct status_row {
 	const struct container *container; /* borrowed */
 	const struct verdict *verdict;     /* borrowed */
 	uint64_t stopped;                  /* packets; only where the view has a live ruleset */
+	int64_t running_s; /* seconds since its first process began; -1: not known */
 };
 
 /* Everything but the rows is borrowed. */
@@ -44,6 +45,12 @@ struct status_view {
 /* Fills rows, ruleset and differences from the rest. Returns 0 or -ENOMEM. */
 int status_view_fill(struct status_view *view);
 void status_view_done(struct status_view *view);
+/* The part of an element's comment that is this container's and nobody else's. */
+void status_comment_part(const struct status_row *row, char *text, size_t size);
+/* status_age.c: what /proc says of the rows' processes. */
+void status_ages(struct status_view *view);
+/* "3 d 4 h", "5 min", "12 s"; "?" below 0. Returns @buffer. */
+const char *status_age_text(int64_t seconds, char buffer[static 24]);
 
 /* A view and all that it borrows; the observer has to outlive it, and its loop not to run. */
 struct status_look {
@@ -82,3 +89,5 @@ json_t *status_egress_json(const struct status_view *view);
 void status_print(FILE *out, const struct status_view *view);
 /* The same as JSON, names as documented in the manual. NULL: no memory. The caller owns it. */
 json_t *status_json(const struct status_view *view);
+/* One of its containers. */
+json_t *status_row_json(const struct status_view *view, const struct status_row *row);

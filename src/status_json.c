@@ -127,14 +127,14 @@ static json_t *hazards_json(uint32_t hazards)
 	return json;
 }
 
-static json_t *row_json(const struct status_view *view, const struct status_row *row)
+json_t *status_row_json(const struct status_view *view, const struct status_row *row)
 {
 	const struct container *c = row->container;
 	const struct verdict *verdict = row->verdict;
 	bool job = verdict->role == ROLE_JOB;
 	json_t *judged = json_pack(
-		"{s:s, s:b, s:o, s:o, s:s, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o}", "placement",
-		placement_name(verdict->placement), "joined", verdict->joined, "size",
+		"{s:s, s:b, s:o, s:o, s:s, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o}",
+		"placement", placement_name(verdict->placement), "joined", verdict->joined, "size",
 		job ? json_string(instance_size_name(verdict->size)) : json_null(), "class",
 		job ? mode_json(verdict->class, NULL) : json_null(), "confinement",
 		confinement_name(verdict->confinement), "held", status_row_held(view, row),
@@ -142,7 +142,9 @@ static json_t *row_json(const struct status_view *view, const struct status_row 
 		"unconfinable", verdict->unconfinable, "hazards", hazards_json(verdict->hazards),
 		"hazard_text", safe_string(c->hazard_text), "why", safe_string(verdict->why),
 		"stopped_packets",
-		view->live ? json_integer((json_int_t)row->stopped) : json_null());
+		view->live ? json_integer((json_int_t)row->stopped) : json_null(),
+		"running_seconds",
+		row->running_s >= 0 ? json_integer((json_int_t)row->running_s) : json_null());
 	json_t *json =
 		json_pack("{s:o, s:o, s:s, s:o, s:s}", "id", safe_string(c->id), "name",
 			  safe_string(c->name ?: ""), "role", role_name(verdict->role), "task_id",
@@ -161,7 +163,7 @@ static json_t *rows_json(const struct status_view *view)
 	json_t *json = json_array();
 
 	for (size_t i = 0; json && i < view->rows_n; i++) {
-		if (json_array_append_new(json, row_json(view, &view->rows[i])) == 0)
+		if (json_array_append_new(json, status_row_json(view, &view->rows[i])) == 0)
 			continue;
 		json_decref(json);
 		json = NULL;

@@ -69,7 +69,10 @@ int status_look(struct observer *observer, const struct config_origin *origin,
 	view->owner_text = look->owner;
 	if (view->owner == OWNER_NOBODY && observer->config->own_tables)
 		view->owner_possible = nft_probe_owner(observer->nft) > 0;
-	return status_view_fill(view);
+	r = status_view_fill(view);
+	if (r >= 0)
+		status_ages(view);
+	return r;
 }
 
 void status_look_done(struct status_look *look)

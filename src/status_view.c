@@ -92,7 +92,7 @@ const char *violation_policy_name(enum violation_policy policy)
 }
 
 /* What the comments of its elements hold: the task, since a name may change. No name has blanks. */
-static void comment_part(const struct status_row *row, char *text, size_t size)
+void status_comment_part(const struct status_row *row, char *text, size_t size)
 {
 	const struct container *c = row->container;
 	char name[41], task[41];
@@ -112,7 +112,7 @@ static uint64_t count_stopped(const struct ruleset *elements, const struct statu
 	char part[128];
 	uint64_t packets = 0;
 
-	comment_part(row, part, sizeof(part));
+	status_comment_part(row, part, sizeof(part));
 	for (size_t s = 0; s < ARRAY_SIZE(counting_sets); s++) {
 		const struct elems *elems = &elements->sets[counting_sets[s]];
 
@@ -156,6 +156,8 @@ static int judge_ruleset(struct status_view *view)
 	if (!view->live->table[FAMILY_INET] && !view->live->table[FAMILY_BRIDGE])
 		return 0;
 	r = plan_make(view->expected->skeleton, view->expected->ruleset, view->live, &ops);
+	if (r >= 0 && view->daemon_pid == 0)
+		differences_forgive_claims(&ops);
 	if (r >= 0)
 		r = plan_tables(view->expected->skeleton, view->live,
 				view->config->own_tables && view->daemon_pid != 0, &tables);
@@ -189,6 +191,7 @@ int status_view_fill(struct status_view *view)
 
 		row->container = &model->containers[i];
 		row->verdict = &view->expected->verdicts[i];
+		row->running_s = -1;
 		if (view->live)
 			row->stopped = count_stopped(view->live->elements, row);
 	}

@@ -42,17 +42,6 @@ static void count(const struct expected *expected, struct look *look)
 		look->elements += expected->ruleset->sets[i].n;
 }
 
-/* A daemon that ended took its containers' claims back. */
-static void forgive_claims(struct ops *ops)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < ops->n; i++)
-		if (ops->op[i].kind != OP_ADD_ELEM || !policy_is_claim(ops->op[i].set))
-			ops->op[kept++] = ops->op[i];
-	ops->n = kept;
-}
-
 /* The tables themselves: awake, and the daemon's where one runs. */
 static int compare_tables(const struct observer *observer, const struct expected *expected,
 			  const struct live *live, struct sentences *sentences)
@@ -95,7 +84,7 @@ static int take_look(struct observer *observer, struct look *look, struct diag *
 	if (r >= 0)
 		r = plan_make(expected.skeleton, expected.ruleset, live, &ops);
 	if (r >= 0 && lock_holder() == 0)
-		forgive_claims(&ops);
+		differences_forgive_claims(&ops);
 	if (r >= 0)
 		r = differences_text(&ops, host_cgroup_path, observer->host, &look->differences);
 	if (r >= 0)

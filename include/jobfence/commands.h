@@ -20,6 +20,7 @@ struct options {
 
 int command_run(const struct options *options);
 int command_status(const struct options *options);
+int command_explain(const struct options *options);
 int command_verify(const struct options *options);
 int command_render(const struct options *options);
 int command_remove(const struct options *options);

@@ -70,4 +70,63 @@ host_exec sh -c 'mkdir -p /run/podman && mv /run/docker.sock /run/podman/podman.
 fake be docker
 check "a link to podman.sock: status" "78 *refused*Podman*" "$(code status)"
 host_down
+
+# --- explain -------------------------------------------------------------------------------------------
+
+# says WHAT PATTERN COMMAND…: a line of the output matches
+says() {
+	local what=$1 pattern=$2 found
+
+	shift 2
+	found=$("$@" 2>&1 | grep -m 1 -E -- "$pattern")
+	check "$what" '?*' "$found"
+}
+# field FILTER COMMAND…: what of the JSON
+field() {
+	local filter=$1
+
+	shift
+	"$@" --json | python3 -c "import json, sys; v = json.load(sys.stdin); print($filter)"
+}
+nobody() { host_exec setpriv --reuid 65534 --regid 65534 --clear-groups "$JOBFENCE" "$@" --config /dev/null; }
+
+explained() { # WHEN
+	section "explain, $1"
+	says "bridge job" '^alpha.*: a job, isolated$' jobfence_cli explain alpha
+	says "its port" "on docker0, port veth.*, MAC $(container_mac alpha)" jobfence_cli explain alpha
+	says "its element" "jobs4 +\"docker0\" . $(container_ip4 alpha), [1-9]" jobfence_cli explain alpha
+	says "its rule, with the counter" '^  inet   job_to_host +[1-9][0-9]*  bridge job to an address' \
+		jobfence_cli explain alpha
+	says "host job, by its id" ': a job, fenced$' jobfence_cli explain "$(container_id gamma)"
+	says "its rule" '^  inet   host_job_to_host_api +[1-9]' jobfence_cli explain gamma
+	says "its cgroup" "cgroup .*$(container_id gamma) \(id [0-9]+\)" jobfence_cli explain gamma
+	says "bystander" '^delta: a bystander, free$' jobfence_cli explain delta
+	check "a bystander's JSON" "bystander free True" "$(field \
+		"v['container']['role'], v['container']['confinement'], all(e['in_kernel'] for e in v['elements'] if not e['set'].startswith('bound'))" \
+		jobfence_cli explain delta)"
+	check "a job's JSON" "isolated [1-9]*" "$(field \
+		"v['container']['confinement'], v['container']['stopped_packets']" jobfence_cli explain alpha)"
+	check "unknown" "1 *no container \"alfa\"; near to it are:*" "$(code explain alfa)"
+	says "what is near to it" "$(container_name alpha)" jobfence_cli explain alfa
+	check "ambiguous" "1 *2 containers*" "$(code explain twin)"
+}
+
+section "a host with jobs"
+host_up see || broken "host_up"
+shim_start || broken "shim"
+job_start bridge alpha && job_start host gamma && bystander_start delta && bystander_start twin1 &&
+	bystander_start twin2 || broken "containers"
+jobfence_up || broken "jobfence"
+check_flow "alpha → host" "$CLOSED" alpha "$HOST_GW4" 22
+check_flow "gamma → shim" "$CLOSED" gamma 127.0.0.1 10998
+check_flow "alpha → delta" "$CLOSED" alpha "$(container_ip4 delta)" 8000
+explained "the daemon runs"
+jobfence_stop
+says "status takes what a daemon that ended took back for no difference" '^ruleset       present, as it should be$' \
+	jobfence_cli status
+explained "the daemon is stopped"
+section "without privileges"
+says "the ruleset" 'needs root' nobody status
+says "the engine" '[Pp]ermission denied' nobody status
+check "explain" "1 *the engine has not told*" "$(nobody explain alpha >/dev/null 2>"$HOST_DIR/nobody"; echo "$? $(<"$HOST_DIR/nobody")")"
 finish

@@ -131,14 +131,14 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void build(struct fixture *f)
+static inline void build(struct fixture *f)
 {
 	clear(f);
 	assert_int_equal(policy_build(&f->config, &f->model, &f->ruleset, &f->verdicts), 0);
 }
 
 /* The set as text: "key key …", each with its comment's last word in brackets where it has one. */
-static const char *set_text(const struct fixture *f, enum set_id set)
+static inline const char *set_text(const struct fixture *f, enum set_id set)
 {
 	static char text[4096];
 	const struct elems *elems = &f->ruleset->sets[set];

@@ -563,13 +563,14 @@ static void the_json(void **state)
 		"\"hazard_text\": \"/data\", \"why\": \"bridge network, part of an instance, mode "
 		"2 "
 		"(HOST_WHEN_POSSIBLE): isolated; privileged: the fence cannot hold it\", "
-		"\"stopped_packets\": 9}, "
+		"\"stopped_packets\": 9, \"running_seconds\": null}, "
 		"{\"id\": \"b2\", \"name\": \"box\", \"role\": \"bystander\", \"task_id\": null, "
 		"\"state\": \"paused\", \"placement\": \"bridge\", \"joined\": false, "
 		"\"size\": null, \"class\": null, \"confinement\": \"free\", \"held\": true, "
 		"\"violation\": false, \"stale_mirror\": false, \"unconfinable\": false, "
 		"\"hazards\": [], \"hazard_text\": null, \"why\": \"bystander (no is-task label), "
-		"bridge network: free, keeps all that it had\", \"stopped_packets\": 0}], "
+		"bridge network: free, keeps all that it had\", \"stopped_packets\": 0, "
+		"\"running_seconds\": null}], "
 		"\"egress_hook\": false, \"host_jobs_with_net_raw\": 0}";
 	static const struct counter_spec specs[] = { { FAMILY_INET, "one", "" },
 						     { FAMILY_INET, "two", "" } };
