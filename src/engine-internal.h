@@ -232,7 +232,8 @@ struct engine {
 	struct http *http;
 	struct http_call *stream; /* NULL while there is none */
 	bool stream_opened;
-	bool listed; /* the lists were asked for since the stream opened */
+	uint64_t streams_lost; /* that had opened */
+	bool listed;           /* the lists were asked for since the stream opened */
 	struct lines lines;
 	struct asks asks;
 	struct refresh refresh;

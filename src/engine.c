@@ -154,6 +154,7 @@ void engine_lost(struct engine *engine, const char *fmt, ...)
 	va_end(args);
 	diag_set(&engine->trouble, 0, "%s", text);
 	engine->refused = false;
+	engine->streams_lost += engine->stream_opened;
 	drop_calls(engine);
 	disarm(engine->ping);
 	disarm(engine->deadline);
@@ -591,6 +592,7 @@ void engine_get_view(const struct engine *engine, struct engine_view *ret_view)
 		.ever_in_sync = engine->ever_in_sync,
 		.info = engine->info,
 		.peer_pid = engine->peer_pid,
+		.streams_lost = engine->streams_lost,
 		.containers = engine->picture.containers,
 		.containers_n = engine->picture.containers_n,
 		.networks = engine->picture.networks,

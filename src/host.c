@@ -404,6 +404,18 @@ int host_prove(const struct host *host, struct diag *diag)
 	return 0;
 }
 
+void host_get_losses(const struct host *host, struct host_losses *ret_losses)
+{
+	struct engine_view engine;
+
+	host_get_engine(host, &engine);
+	*ret_losses = (struct host_losses){
+		.streams = engine.streams_lost,
+		.links = link_watch_losses(host->links),
+		.networks = attached_watch_losses(host->egress.attached),
+	};
+}
+
 const char *host_resolvers_origin(const struct host *host)
 {
 	return host_egress_origin(&host->egress, host->config);

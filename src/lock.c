@@ -33,15 +33,28 @@ static int lock_directory(char *path, size_t size)
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static int lock_path(const char *directory, char *path, size_t size)
+static int file_path(const char *directory, const char *kind, char *path, size_t size)
 {
 	struct stat st;
 	int n;
 
 	if (stat("/proc/self/ns/net", &st) < 0)
 		return -errno;
-	n = snprintf(path, size, "%s/%llu.lock", directory, (unsigned long long)st.st_ino);
+	n = snprintf(path, size, "%s/%llu.%s", directory, (unsigned long long)st.st_ino, kind);
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+static int lock_path(const char *directory, char *path, size_t size)
+{
+	return file_path(directory, "lock", path, size);
+}
+
+int lock_sibling(const char *kind, char *path, size_t size)
+{
+	char directory[256];
+	int r = lock_directory(directory, sizeof(directory));
+
+	return r < 0 ? r : file_path(directory, kind, path, size);
 }
 
 /* Someone may have cleaned the directory between our opening the file and locking it. */

@@ -16,6 +16,7 @@ struct nft {
 	uint32_t seq;
 	size_t send_buffer; /* what SO_SNDBUF was last raised to */
 	bool torn;          /* take what changes while it is read */
+	struct nft_transactions transactions;
 };
 
 DEFINE_CLEANUP(struct nftnl_rule *, nftnl_rule_free)

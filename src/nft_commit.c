@@ -58,6 +58,7 @@ int nft_reopen(struct nft *nft, struct diag *diag)
 		return r;
 	struct nft old = *nft;
 
+	fresh->transactions = old.transactions;
 	*nft = *fresh;
 	*fresh = old;
 	return 0;
@@ -295,9 +296,16 @@ int nft_commit(struct nft *nft, const struct skeleton *skeleton, const struct op
 		if (i < ops->n && ops->op[i].kind != OP_COMMIT)
 			continue;
 		r = commit(nft, skeleton, &part, ret_stats, diag);
+		nft->transactions.committed += r == 0 && part.n > 0;
+		nft->transactions.refused += r < 0;
 		first = i + 1;
 	}
 	return r;
+}
+
+void nft_get_transactions(const struct nft *nft, struct nft_transactions *ret_transactions)
+{
+	*ret_transactions = nft->transactions;
 }
 
 /* The table of every message in a batch to one of the same length: its name is the first attribute of

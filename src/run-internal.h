@@ -5,11 +5,13 @@
 #include <systemd/sd-event.h>
 
 #include "jobfence/diag.h"
+#include "jobfence/host.h"
 #include "jobfence/log.h"
 #include "jobfence/monitor.h"
 #include "jobfence/policy.h"
 #include "jobfence/reconcile.h"
 #include "jobfence/sandbox.h"
+#include "jobfence/tally.h"
 
 /* Its log of who came, went or changed: what was said is remembered, nothing else. */
 
@@ -55,3 +57,14 @@ int watchdog_new(sd_event *event, watchdog_prove_fn prove, void *data,
 		 struct watchdog **ret_watchdog);
 struct watchdog *watchdog_free(struct watchdog *watchdog);
 DEFINE_CLEANUP(struct watchdog *, watchdog_free)
+
+/* What a step was for. */
+enum step_why {
+	STEP_EVENT,
+	STEP_HEAL,     /* foreign hands were seen */
+	STEP_PERIODIC, /* the periodic look */
+};
+
+/* Counts a step and what came with it, and writes. @result: NULL where the step failed. */
+void tally_step(struct tally *tally, const struct nft *nft, const struct host *host,
+		const struct reconcile_result *result, enum step_why why);

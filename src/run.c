@@ -23,6 +23,7 @@
 #include "jobfence/overrides.h"
 #include "jobfence/reconcile.h"
 #include "jobfence/sandbox.h"
+#include "jobfence/tally.h"
 #include "run-internal.h"
 
 #define RETRY_FIRST_USEC (100 * 1000ULL)
@@ -51,6 +52,7 @@ struct daemon {
 	struct reconcile *reconcile;
 	struct report *report;
 	struct watchdog *watchdog;
+	struct tally *tally;               /* NULL: no file for it */
 	uint32_t generation;               /* of the ruleset, when it was last asked for */
 	struct diag refused;               /* why the last reload was; empty: it was not */
 	bool bridge_meta, egress;          /* what the kernel has */
@@ -105,6 +107,7 @@ static void on_foreign(const struct foreign_change *change, void *data)
 
 	(void)sd_event_now(d->event, CLOCK_MONOTONIC, &now);
 	say_foreign(&d->says, change, now);
+	tally_add(d->tally, change ? TALLY_FOREIGN : TALLY_LOST_RULESET, 1);
 	d->healing = true;
 	reconcile_touched(d->reconcile);
 	request(d);
@@ -141,9 +144,14 @@ static int step(struct daemon *d)
 		r = reconcile_run(d->reconcile, &d->config, &model, &result, &diag);
 	if (r < 0) {
 		say_failed(&d->says, r, &diag);
+		tally_step(d->tally, d->nft, d->host, NULL, STEP_EVENT);
 		return r;
 	}
 	log_limit_reset(&d->says.failed);
+	tally_step(d->tally, d->nft, d->host, &result,
+		   d->healing    ? STEP_HEAL
+		   : d->periodic ? STEP_PERIODIC
+				 : STEP_EVENT);
 	if (result.unsure)
 		retry_later(d);
 	else
@@ -289,6 +297,8 @@ static int make_host(struct daemon *d, struct host **ret_host, struct diag *diag
 static void refuse_reload(struct daemon *d, const struct diag *diag)
 {
 	d->refused = *diag;
+	tally_add(d->tally, TALLY_RELOADS_REFUSED, 1);
+	tally_set(d->tally, TALLY_RELOAD_GOOD, 0);
 	log_event(MESSAGE_RELOAD_REFUSED, "reload refused, the configuration of before stays: %s",
 		  diag->text);
 }
@@ -332,6 +342,8 @@ static void reload(struct daemon *d)
 	}
 	d->origin = origin;
 	d->refused = (struct diag){ 0 };
+	tally_add(d->tally, TALLY_RELOADS, 1);
+	tally_set(d->tally, TALLY_RELOAD_GOOD, 1);
 	reconcile_own(d->reconcile, d->config.own_tables);
 	reconcile_forget(d->reconcile);
 	say_mode(d);
@@ -473,6 +485,7 @@ static int prove(void *data, struct diag *diag)
 static void daemon_done(struct daemon *d)
 {
 	watchdog_free(d->watchdog);
+	tally_close(d->tally);
 	host_free(d->host);
 	monitor_free(d->monitor);
 	reconcile_free(d->reconcile);
@@ -499,6 +512,8 @@ int command_run(const struct options *options)
 		log_event(MESSAGE_CANNOT_START, "%s", diag.text);
 		return EXIT_FAILURE;
 	}
+	if (tally_open(&d.tally, &diag) < 0)
+		log_warn("jobfence metrics will not have the daemon's own counters: %s", diag.text);
 	r = set_up(&d, &diag);
 	if (r < 0) {
 		log_event(MESSAGE_CANNOT_START, "cannot start: %s",

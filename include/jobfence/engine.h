@@ -29,6 +29,7 @@ struct engine_view {
 	bool ever_in_sync; /* false: containers below are a part of the truth at best */
 	struct engine_info info;
 	pid_t peer_pid; /* SO_PEERCRED of the socket: dockerd, or 1 where systemd listens; 0 unknown */
+	uint64_t streams_lost;              /* event streams that had opened, and broke */
 	const struct container *containers; /* sorted by id; borrowed until the next callback */
 	size_t containers_n;
 	const struct network *networks; /* sorted by id */

@@ -40,6 +40,14 @@ void host_refresh(struct host *host);
  * -errno. */
 int host_prove(const struct host *host, struct diag *diag);
 
+/* How often what somebody had to tell was lost, and everything read again for it. */
+struct host_losses {
+	uint64_t streams;         /* of the engine's events */
+	uint64_t links, networks; /* the kernel's notifications */
+};
+
+void host_get_losses(const struct host *host, struct host_losses *ret_losses);
+
 /* Where the model's resolvers come from, beside jobs' own --dns: a path, or a few words. */
 const char *host_resolvers_origin(const struct host *host);
 /* One of this host's own addresses. */

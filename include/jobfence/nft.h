@@ -172,6 +172,13 @@ struct commit_stats {
 int nft_commit(struct nft *nft, const struct skeleton *skeleton, const struct ops *ops,
 	       struct commit_stats *ret_stats, struct diag *diag);
 
+/* What came of the transactions that were sent so far. Probes are none. */
+struct nft_transactions {
+	uint64_t committed, refused;
+};
+
+void nft_get_transactions(const struct nft *nft, struct nft_transactions *ret_transactions);
+
 /* Whether the kernel takes `meta ibrname` in the bridge family. Asked by a transaction that is
  * never committed, about a table of another name: ours may be somebody's. Returns 1, 0 or -errno. */
 int nft_probe_bridge_meta(struct nft *nft);

@@ -230,6 +230,11 @@ static int write_what_is_open(void)
 	return result_of(write(written, "x", 1) == 1);
 }
 
+static int rewrite_what_is_open(void)
+{
+	return result_of(pwrite(written, "x", 1, 0) == 1);
+}
+
 /* In the root of the hierarchy, which has the mode 0555. */
 static const char *cgroup_root(void)
 {
@@ -305,6 +310,7 @@ static const struct attempt {
 	{ "read a file that was put there later", read_new_file, true },
 	{ "read of another process", read_others_proc, true },
 	{ "write to what is open", write_what_is_open, true },
+	{ "write at a place in what is open", rewrite_what_is_open, true },
 	{ "make a cgroup", make_cgroup, true },
 	{ "use netlink with CAP_NET_ADMIN", use_netlink, true },
 	{ "dial the engine", dial_engine, true },
