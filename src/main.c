@@ -18,6 +18,7 @@ static const struct option long_options[] = {
 	{ "docker", required_argument, NULL, 'd' },
 	{ "mode", required_argument, NULL, 'm' },
 	{ "portable", no_argument, NULL, 'p' },
+	{ "output", required_argument, NULL, 'o' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "svg", required_argument, NULL, 's' },
 	{ "dot", required_argument, NULL, 'D' },
@@ -34,6 +35,7 @@ enum {
 	TAKES_PORTABLE = 1 << 2,
 	TAKES_SVG = 1 << 3,
 	TAKES_DOT = 1 << 4,
+	TAKES_OUTPUT = 1 << 5,
 };
 
 static const struct command {
@@ -49,6 +51,7 @@ static const struct command {
 	{ "matrix", command_matrix, NULL, TAKES_JSON | TAKES_SVG | TAKES_DOT, LOG_ERR },
 	{ "verify", command_verify, NULL, 0, LOG_ERR },
 	{ "render", command_render, NULL, TAKES_MODE | TAKES_PORTABLE, LOG_WARNING },
+	{ "metrics", command_metrics, NULL, TAKES_OUTPUT, LOG_ERR },
 	{ "remove", command_remove, NULL, 0, LOG_WARNING },
 };
 
@@ -68,6 +71,7 @@ static const char help[] =
 	"  verify  compare the kernel's ruleset with what it should be\n"
 	"          (exit code 0: equal, 1: different in two looks, 2: could not tell)\n"
 	"  render  print the ruleset of this configuration as nft text; needs no privileges\n"
+	"  metrics print metrics for Prometheus\n"
 	"  remove  take the fence out of the kernel, after jobfence run was stopped\n"
 	"\n"
 	"Options:\n"
@@ -76,6 +80,7 @@ static const char help[] =
 	"                  (default: " CONFIG_DOCKER_DEFAULT ")\n"
 	"  --mode N        render: this mode instead of $" NETWORK_MODE_VARIABLE "\n"
 	"  --portable      render: nothing of this host, as in rulesets/\n"
+	"  --output FILE   metrics: into this file, replaced whole\n"
 	"  --json          status, explain, matrix: for programs\n"
 	"  --svg FILE      matrix: as a picture\n"
 	"  --dot FILE      matrix: as a graph for Graphviz; - for standard output\n"
@@ -145,6 +150,10 @@ static int parse_options(int argc, char **argv, struct options *options, unsigne
 			options->portable = true;
 			*ret_takes |= TAKES_PORTABLE;
 			break;
+		case 'o':
+			options->output = optarg;
+			*ret_takes |= TAKES_OUTPUT;
+			break;
 		case 'j':
 			options->json = true;
 			*ret_takes |= TAKES_JSON;
@@ -178,6 +187,7 @@ static int refuse_option(const struct command *command, unsigned takes)
 		{ TAKES_JSON, "--json" },         { TAKES_MODE, "--mode" },
 		{ TAKES_PORTABLE, "--portable" }, { TAKES_SVG, "--svg" },
 		{ TAKES_DOT, "--dot" },
+		{ TAKES_OUTPUT, "--output" },
 	};
 	char others[128];
 

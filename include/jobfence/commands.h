@@ -13,6 +13,7 @@ struct options {
 	const char *mode;        /* render --mode; NULL */
 	const char *operand;     /* what follows the command's name; NULL where it takes nothing */
 	const char *svg, *dot;   /* matrix --svg, --dot: a file; "-" for standard output; NULL */
+	const char *output;      /* metrics --output; NULL */
 	bool portable;           /* render --portable: rulesets/, the same on every host */
 	bool json;               /* --json */
 	bool verbose;            /* --verbose */
@@ -21,6 +22,7 @@ struct options {
 int command_run(const struct options *options);
 int command_status(const struct options *options);
 int command_explain(const struct options *options);
+int command_metrics(const struct options *options);
 int command_verify(const struct options *options);
 int command_render(const struct options *options);
 int command_remove(const struct options *options);

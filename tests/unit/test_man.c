@@ -84,7 +84,8 @@ static void test_every_counter(void **state)
 
 static void test_every_command(void **state)
 {
-	static const char *const words[] = { "run", "status", "verify", "render", "remove" };
+	static const char *const words[] = { "run",    "status",  "verify",
+					     "render", "metrics", "remove" };
 	_cleanup_free_ char *page = read_all(SOURCE_DIR "/contrib/man/jobfence.8");
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * `jobfence metrics`: looks as `status` does, reads what the daemon counted, and prints both for
+ * Prometheus, or puts them into a file that node_exporter's textfile collector reads. That one is
+ * replaced whole: a reader sees the old or the new one, and where something fails the old one stays.
+ */
+#include "metrics-internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "jobfence/log.h"
+
+static void print(FILE *out, const struct status_view *status)
+{
+	struct tally_counts counts;
+	/* the numbers of a daemon that is gone are nobody's */
+	bool told = status->daemon_pid != 0 && tally_read(status->daemon_pid, &counts) == 0;
+	const struct metrics_view view = { .status = status, .tally = told ? &counts : NULL };
+
+	metrics_print(out, &view);
+}
+
+/* The file beside @path whose name no collector reads: it does not end in ".prom". */
+static int fill(const char *path, const char *temporary, int fd, const struct status_view *status)
+{
+	_cleanup_fclose_ FILE *out = fdopen(fd, "w");
+
+	if (!out) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	print(out, status);
+	if (fflush(out) != 0 || ferror(out) || fchmod(fd, 0644) < 0 || fsync(fd) < 0)
+		return errno ? -errno : -EIO;
+	return rename(temporary, path) < 0 ? -errno : 0;
+}
+
+static int write_file(const char *path, const struct status_view *status)
+{
+	char temporary[4096];
+	int fd, r, n = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
+
+	if (n < 0 || (size_t)n >= sizeof(temporary))
+		r = -ENAMETOOLONG;
+	else if ((fd = mkostemp(temporary, O_CLOEXEC)) < 0)
+		r = -errno;
+	else if ((r = fill(path, temporary, fd, status)) < 0)
+		unlink(temporary);
+	if (r < 0)
+		log_err("cannot write the metrics to %s, which stays as it was: %s", path,
+			strerror(-r));
+	return r;
+}
+
+static int show(struct observer *observer, const struct config_origin *origin, const char *path)
+{
+	_cleanup_(status_look_done) struct status_look look = { 0 };
+	int r = status_look(observer, origin, &look);
+
+	if (r < 0)
+		log_err("cannot look at the host: %s", strerror(-r));
+	else if (path)
+		r = write_file(path, &look.view);
+	else
+		print(stdout, &look.view);
+	return r;
+}
+
+int command_metrics(const struct options *options)
+{
+	_cleanup_(observer_done) struct observer observer = { 0 };
+	struct config config;
+	struct config_origin origin;
+	struct diag diag = { 0 };
+	int r = command_load_config(options, &config, &origin);
+
+	if (r != 0)
+		return r;
+	r = observer_init(&observer, &config, false, &diag);
+	if (r < 0) {
+		log_err("%s", diag.text[0] ? diag.text : strerror(-r));
+		return EXIT_FAILURE;
+	}
+	if (show(&observer, &origin, options->output) < 0)
+		return EXIT_FAILURE;
+	return command_flush(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
