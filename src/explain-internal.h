@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "jobfence/reach.h"
 #include "status-internal.h"
 
 /* --- explain_find.c: which container is meant; pure ------------------------------------------- */
@@ -74,6 +75,7 @@ struct explanation {
 	struct explained_elem *elems;     /* owned */
 	size_t elems_n;
 	struct explained_rules rules;
+	const struct reach *reach; /* borrowed; NULL: not asked */
 };
 
 /* @cgroup_path as for elem_text(). Returns 0 or -ENOMEM; *@ret_explanation is to be released. */
@@ -84,6 +86,10 @@ void explanation_done(struct explanation *explanation);
 /* What the counter of a rule has; false: not read. */
 bool explain_counted(const struct explanation *explanation, const struct explained_rule *rule,
 		     uint64_t *ret_packets);
+
+/* explain_reach.c: its row and columns of the matrix; an empty array where there is none. */
+void explain_print_reach(FILE *out, const struct explanation *explanation);
+json_t *explain_reach_json(const struct explanation *explanation);
 
 /* Lines with the marks of term.h, for term_emit(). */
 void explain_print(FILE *out, const struct explanation *explanation);

@@ -11,6 +11,7 @@
 #include "jobfence/log.h"
 #include "jobfence/term.h"
 #include "jobfence/text.h"
+#include "matrix-internal.h"
 
 #define NAME_MAX_SHOWN 80
 
@@ -83,7 +84,9 @@ static int explain(struct observer *observer, const struct config_origin *origin
 {
 	_cleanup_(status_look_done) struct status_look look = { 0 };
 	_cleanup_(explanation_done) struct explanation explanation = { 0 };
+	_cleanup_(reach_done) struct reach reach = { 0 };
 	const struct model *model = &look.expected.model;
+	struct reach_input input;
 	struct found found;
 	int r = status_look(observer, origin, &look);
 
@@ -96,6 +99,10 @@ static int explain(struct observer *observer, const struct config_origin *origin
 	}
 	r = explain_make(&look.view, found.match[0], host_cgroup_path, observer->host,
 			 &explanation);
+	matrix_input(&look.view, &input);
+	if (r >= 0)
+		r = reach_build(&input, &reach);
+	explanation.reach = &reach;
 	return r < 0 ? r : print(&explanation, options->json);
 }
 

@@ -169,9 +169,10 @@ json_t *explain_json(const struct explanation *explanation)
 {
 	const struct status_view *view = explanation->view;
 
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "version", JOBFENCE_VERSION,
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "version", JOBFENCE_VERSION,
 			 "ruleset", ruleset_state_name(view->ruleset), "ruleset_trouble",
 			 safe_string(view->ruleset_trouble), "container",
 			 status_row_json(view, explanation->row), "facts", facts_json(explanation),
-			 "elements", elems_json(explanation), "rules", rules_json(explanation));
+			 "elements", elems_json(explanation), "rules", rules_json(explanation),
+			 "reach", explain_reach_json(explanation));
 }

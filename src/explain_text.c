@@ -275,6 +275,7 @@ void explain_print(FILE *out, const struct explanation *explanation)
 	print_facts(out, explanation);
 	if (!container_is_live(row->container))
 		return;
+	explain_print_reach(out, explanation);
 	print_elems(out, explanation);
 	print_rules(out, explanation, true);
 	print_rules(out, explanation, false);

@@ -106,6 +106,10 @@ explained() { # WHEN
 		jobfence_cli explain delta)"
 	check "a job's JSON" "isolated [1-9]*" "$(field \
 		"v['container']['confinement'], v['container']['stopped_packets']" jobfence_cli explain alpha)"
+	says "what it reaches" '^  no +shim: host job to shim or DCGM exporter' jobfence_cli explain gamma
+	jobfence_cli explain gamma --json >"$HOST_DIR/gamma.json"
+	python3 "$HOST_ROOT/tests/schema.py" "$HOST_ROOT/contrib/schema/explain.schema.json" "$HOST_DIR/gamma.json"
+	check "the JSON is as its schema says" 0 $?
 	check "unknown" "1 *no container \"alfa\"; near to it are:*" "$(code explain alfa)"
 	says "what is near to it" "$(container_name alpha)" jobfence_cli explain alfa
 	check "ambiguous" "1 *2 containers*" "$(code explain twin)"

@@ -8,6 +8,8 @@
 
 #include "policy_fixture.h"
 
+#include <sys/wait.h>
+
 #include "../../src/explain-internal.h"
 
 struct seen {
@@ -148,4 +150,21 @@ static inline void is_golden(const char *name, const char *got)
 
 	if (strcmp(got, wanted) != 0)
 		fail_msg("not as before: diff %s %s", path, beside);
+}
+
+/* What is_golden() left beside the tests is as @schema says. Without jsonschema nothing is checked: the
+ * end-to-end tests and test_matrix, which skips, say so. */
+static inline void is_by_schema(const char *schema, const char *name)
+{
+	char command[800];
+	int r;
+
+	snprintf(command, sizeof(command),
+		 "exec python3 " SOURCE_DIR "/tests/schema.py " SOURCE_DIR "/contrib/schema/"
+									   "%s " BINARY_DIR "/%s",
+		 schema, name);
+	r = system(command);
+	assert_true(WIFEXITED(r));
+	if (WEXITSTATUS(r) != 77 && WEXITSTATUS(r) != 127)
+		assert_int_equal(WEXITSTATUS(r), 0);
 }

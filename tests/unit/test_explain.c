@@ -236,6 +236,15 @@ static const char *path_of(uint64_t id, void *data)
 static void is_explained(struct seen *seen, size_t i, const char *name)
 {
 	_cleanup_(explanation_done) struct explanation e = { 0 };
+	_cleanup_(reach_done) struct reach reach = { 0 };
+	const struct reach_input input = {
+		.config = &seen->f->config,
+		.model = &seen->f->model,
+		.skeleton = seen->expected.skeleton,
+		.ruleset = seen->expected.ruleset,
+		.kept = seen->live ? seen->live->elements : NULL,
+		.verdicts = seen->expected.verdicts,
+	};
 	const struct term plain = { 0 }, narrow = { .width = 60 };
 	_cleanup_free_ char *marked = NULL, *text = NULL, *small = NULL, *json_text = NULL;
 	size_t size;
@@ -243,6 +252,8 @@ static void is_explained(struct seen *seen, size_t i, const char *name)
 	FILE *out = open_memstream(&marked, &size);
 
 	assert_int_equal(explain_make(&seen->view, i, path_of, NULL, &e), 0);
+	assert_int_equal(reach_build(&input, &reach), 0);
+	e.reach = &reach;
 	explain_print(out, &e);
 	fclose(out);
 	out = open_memstream(&text, &size);
@@ -263,6 +274,7 @@ static void is_explained(struct seen *seen, size_t i, const char *name)
 	json_decref(json);
 	snprintf(file, sizeof(file), "explain-%s.json", name);
 	is_golden(file, json_text);
+	is_by_schema("explain.schema.json", file);
 }
 
 static void the_whole(void **state)
