@@ -29,6 +29,8 @@ install(DIRECTORY contrib/schema DESTINATION ${CMAKE_INSTALL_DATADIR}/jobfence)
 install(DIRECTORY rulesets DESTINATION ${CMAKE_INSTALL_DATADIR}/jobfence
 	FILES_MATCHING PATTERN "*.nft")
 install(PROGRAMS contrib/docker-gate DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/jobfence)
+install(DIRECTORY contrib/ansible contrib/apparmor contrib/cloud-init
+	DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/jobfence/examples)
 install(FILES contrib/doc/COEXISTENCE.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/jobfence)
 install(FILES contrib/completions/jobfence.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
 	RENAME jobfence)

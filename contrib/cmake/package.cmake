@@ -4,10 +4,11 @@
 # with, so build it on the release that it is for.
 set(deb_files ${CMAKE_SOURCE_DIR}/contrib/debian)
 
-gzipped(${deb_files}/changelog changelog share/doc/jobfence)
-install(FILES ${deb_files}/copyright DESTINATION share/doc/jobfence COMPONENT debian)
-install(FILES ${deb_files}/jobfence.lintian DESTINATION share/lintian/overrides
-	RENAME jobfence COMPONENT debian)
+if(EXISTS /etc/debian_version)
+	gzipped(${deb_files}/changelog changelog share/doc/jobfence)
+	install(FILES ${deb_files}/copyright DESTINATION share/doc/jobfence)
+	install(FILES ${deb_files}/jobfence.lintian DESTINATION share/lintian/overrides RENAME jobfence)
+endif()
 
 set(CPACK_PACKAGE_NAME jobfence)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
