@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Inside a machine of tests/vm/run: runs the steps that are in /share/steps, one after another, also
-# across the reboot that "install" is. What each printed goes to /share/out, what it counted to
+# across the reboot that "install" or "package" is. What each printed goes to /share/out, what it counted to
 # /share/out/results, a line about it to the second serial port, which run shows.
 set -u
 
@@ -56,13 +56,24 @@ install() {
 		systemctl enable jobfence docker
 }
 
+# The same with the Debian package. What the kernel has when docker.service begins is noted.
+package() {
+	local drop_in=/etc/systemd/system/docker.service.d/00-jobfence-vm.conf
+
+	DEBIAN_FRONTEND=noninteractive apt-get -q install -y build/deb/jobfence_*.deb &&
+		[ "$(systemctl is-active jobfence) $(systemctl is-enabled jobfence)" = "active enabled" ] &&
+		nft list table inet jobfence >/dev/null && mkdir -p "${drop_in%/*}" &&
+		printf "[Service]\nExecStartPre=/bin/sh -c 'nft list tables >/run/jobfence-vm-tables'\n" >$drop_in &&
+		systemctl daemon-reload && systemctl enable docker
+}
+
 run_step() { # NUMBER STEP
 	local log code since
 
 	log=$OUT/$1-$(tr -cs 'a-zA-Z0-9\n' - <<<"$2").log
 	since=$(uptime_s)
 	case $2 in
-	kernel | install) "$2" ;;
+	kernel | install | package) "$2" ;;
 	*) timeout -k 30 $STEP_SECONDS bash -c "exec env $2" ;;
 	esac </dev/null >"$log" 2>&1
 	code=$?
@@ -93,11 +104,13 @@ for ((i = $(<$STATE/next); i < ${#STEPS[@]}; i++)); do
 	fi
 	run_step "$i" "${STEPS[i]}"
 	echo $((i + 1)) >$STATE/next
-	if [ "${STEPS[i]}" = install ]; then
+	case ${STEPS[i]} in
+	install | package)
 		sync
 		systemctl reboot
 		exit 0
-	fi
+		;;
+	esac
 done
 touch $OUT/done
 systemctl poweroff

@@ -4,7 +4,7 @@
 # jobfence as systemd runs it, beside the host's own engine with the systemd driver, where containers
 # and services are neighbours in system.slice: who starts there as a container never reaches the shim,
 # a service does, from its first connection on. Needs a machine to itself: runs in tests/vm/run only,
-# behind the step "install".
+# behind the step "package" or "install".
 #
 # Usage: systemd.sh [--quick]
 # shellcheck disable=SC2317 # what host_wait calls
