@@ -26,6 +26,7 @@ foreach(page jobfence.conf.5 jobfence-rulesets.7 jobfence.8)
 endforeach()
 install(FILES contrib/jobfence.catalog DESTINATION lib/systemd/catalog)
 install(DIRECTORY contrib/schema DESTINATION ${CMAKE_INSTALL_DATADIR}/jobfence)
+install(DIRECTORY contrib/prometheus contrib/grafana DESTINATION ${CMAKE_INSTALL_DATADIR}/jobfence)
 install(DIRECTORY rulesets DESTINATION ${CMAKE_INSTALL_DATADIR}/jobfence
 	FILES_MATCHING PATTERN "*.nft")
 install(PROGRAMS contrib/docker-gate DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/jobfence)
@@ -72,6 +73,8 @@ install(CODE [[
 	endfunction()
 	install_unit(jobfence.service jobfence.service "")
 	install_unit(docker-jobfence.conf 50-jobfence.conf /docker.service.d)
+	install_unit(jobfence-metrics.service jobfence-metrics.service "")
+	install_unit(jobfence-metrics.timer jobfence-metrics.timer "")
 
 	# Debian's zsh looks below /usr in a folder of its own.
 	set(zsh site-functions)

@@ -49,6 +49,8 @@ prefix_of_ones_own() {
 		"$share"/man/man8/jobfence.8* "$share"/man/man5/jobfence.conf.5* "$share"/man/man7/jobfence-rulesets.7* \
 		"$to"/opt/jobfence/etc/{jobfence/jobfence.conf,default/jobfence}
 	check "the unit starts" /opt/jobfence/sbin/jobfence "$(started "$to" "$lib/jobfence.service" ExecStart)"
+	check "the timer's unit starts" /opt/jobfence/sbin/jobfence "$(started "$to" "$lib/jobfence-metrics.service" ExecStart)"
+	has "metrics" "$lib/jobfence-metrics.timer" "$share"/jobfence/{prometheus/alerts.yml,grafana/jobfence.json}
 	check "Docker waits for" /opt/jobfence/libexec/jobfence/docker-gate \
 		"$(started "$to" "$lib/docker.service.d/50-jobfence.conf" ExecStartPre)"
 	check "what was installed runs" "$("$BUILD/jobfence" --version)" "$("$to/opt/jobfence/sbin/jobfence" --version)"

@@ -402,6 +402,38 @@ static void every_line_is_one_sample(void **state)
 	}
 }
 
+static int text_order(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* A collector refuses the whole file for one series that is there twice: two jobs whose names look
+ * alike once they are printable must not be one. */
+static void no_series_is_there_twice(void **state)
+{
+	struct fixture *f = *state;
+	char *series[2048], *rest;
+	size_t n = 0;
+
+	for (size_t i = 0; i < MANY; i++)
+		snprintf(f->names[i], sizeof(f->names[i]), "%c", (char)(1 + i % 30));
+
+	_cleanup_free_ char *text = printed(&f->view);
+
+	rest = text;
+	for (char *line; (line = strsep(&rest, "\n")) && *line;)
+		if (*line != '#') {
+			*strrchr(line, ' ') = '\0';
+			assert_true(n < ARRAY_SIZE(series));
+			series[n++] = line;
+		}
+	qsort(series, n, sizeof(*series), text_order);
+	assert_true(n > 200);
+	for (size_t i = 1; i < n; i++)
+		if (strcmp(series[i - 1], series[i]) == 0)
+			fail_msg("twice: %s", series[i]);
+}
+
 static void labels_are_escaped(void **state)
 {
 	struct metric_labels labels = { 0 };
@@ -427,6 +459,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_number_of_series_is_bounded, setup_many,
 						teardown),
 		cmocka_unit_test_setup_teardown(every_line_is_one_sample, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_series_is_there_twice, setup_many, teardown),
 		cmocka_unit_test(labels_are_escaped),
 	};
 
