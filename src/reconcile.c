@@ -89,9 +89,9 @@ enum ownership reconcile_ownership(struct reconcile *reconcile)
 	return reconcile->ownership;
 }
 
-const struct verdict *reconcile_verdicts(const struct reconcile *reconcile)
+struct verdict *reconcile_take_verdicts(struct reconcile *reconcile)
 {
-	return reconcile->verdicts;
+	return take_ptr(reconcile->verdicts);
 }
 
 static bool keeps_nothing(const struct ruleset *ruleset)

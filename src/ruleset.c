@@ -106,6 +106,18 @@ static int elem_order(const void *a, const void *b)
 	return r;
 }
 
+/* A sealed ruleset is kept: what growing left over is given back. */
+static void shrink(struct elems *elems)
+{
+	struct elem *shrunk =
+		elems->n < elems->cap ? reallocarray(elems->elem, elems->n, sizeof(*shrunk)) : NULL;
+
+	if (!shrunk)
+		return;
+	elems->elem = shrunk;
+	elems->cap = elems->n;
+}
+
 void ruleset_seal(struct ruleset *ruleset)
 {
 	for (size_t s = 0; s < SET_MAX; s++) {
@@ -119,6 +131,7 @@ void ruleset_seal(struct ruleset *ruleset)
 			if (elem_cmp(&elems->elem[kept], &elems->elem[i]) != 0)
 				elems->elem[++kept] = elems->elem[i];
 		elems->n = kept + 1;
+		shrink(elems);
 	}
 }
 

@@ -63,5 +63,6 @@ void reconcile_forget(struct reconcile *reconcile);
 /* … because somebody was seen to change it: what differs is no riddle. */
 void reconcile_touched(struct reconcile *reconcile);
 
-/* The verdicts of the last step, in the order of its model; borrowed until the next. */
-const struct verdict *reconcile_verdicts(const struct reconcile *reconcile);
+/* The verdicts of the last step, in the order of its model, which become the caller's; NULL where they
+ * were taken. */
+struct verdict *reconcile_take_verdicts(struct reconcile *reconcile);

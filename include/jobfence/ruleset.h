@@ -20,7 +20,7 @@
 /* Of table netdev: what the chains of ports jump to, and how their names begin. */
 #define EGRESS_CHAIN "injected"
 #define EGRESS_PORT_PREFIX "to_"
-#define ELEM_KEY_MAX 48      /* bytes: ifname 16, ether 8, ipv6 16; every field padded to 4 */
+#define ELEM_KEY_MAX 40      /* bytes: ifname 16, ether 8, ipv6 16; every field padded to 4 */
 #define ELEM_LAST_MAX 24     /* of an interval: ipv6 16, protocol 4, port 4 */
 #define ELEM_COMMENT_MAX 120 /* nft prints and accepts up to 128 */
 #define SET_FIELDS_MAX 4
