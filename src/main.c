@@ -3,6 +3,7 @@
  * The command line and nothing else: which subcommand, with which options. What cannot be meant is
  * refused in one sentence before anything is looked at.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <string.h>
@@ -20,6 +21,7 @@ static const struct option long_options[] = {
 	{ "portable", no_argument, NULL, 'p' },
 	{ "output", required_argument, NULL, 'o' },
 	{ "json", no_argument, NULL, 'j' },
+	{ "watch", optional_argument, NULL, 'w' },
 	{ "svg", required_argument, NULL, 's' },
 	{ "dot", required_argument, NULL, 'D' },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -36,6 +38,7 @@ enum {
 	TAKES_SVG = 1 << 3,
 	TAKES_DOT = 1 << 4,
 	TAKES_OUTPUT = 1 << 5,
+	TAKES_WATCH = 1 << 6,
 };
 
 static const struct command {
@@ -46,7 +49,7 @@ static const struct command {
 	int log_level; /* without --verbose */
 } commands[] = {
 	{ "run", command_run, NULL, 0, LOG_INFO },
-	{ "status", command_status, NULL, TAKES_JSON, LOG_ERR },
+	{ "status", command_status, NULL, TAKES_JSON | TAKES_WATCH, LOG_ERR },
 	{ "explain", command_explain, "a container: its name, id or task id", TAKES_JSON, LOG_ERR },
 	{ "matrix", command_matrix, NULL, TAKES_JSON | TAKES_SVG | TAKES_DOT, LOG_ERR },
 	{ "verify", command_verify, NULL, 0, LOG_ERR },
@@ -82,6 +85,7 @@ static const char help[] =
 	"  --portable      render: nothing of this host, as in rulesets/\n"
 	"  --output FILE   metrics: into this file, replaced whole\n"
 	"  --json          status, explain, matrix: for programs\n"
+	"  --watch         status: draw it again every 2 seconds, --watch=N: every N\n"
 	"  --svg FILE      matrix: as a picture\n"
 	"  --dot FILE      matrix: as a graph for Graphviz; - for standard output\n"
 	"  --verbose       log more\n"
@@ -124,6 +128,22 @@ static const char *command_names(unsigned takes, char *buf, size_t size)
 	return buf;
 }
 
+/* "30"; NULL: two. Returns 0 or -EINVAL. */
+static int parse_seconds(const char *text, unsigned *ret_seconds)
+{
+	unsigned long seconds = 2;
+	char *end = NULL;
+
+	if (text)
+		seconds = strtoul(text, &end, 10);
+	if (text && (end == text || *end || *text < '0' || *text > '9'))
+		return -EINVAL;
+	if (seconds < 1 || seconds > 3600)
+		return -EINVAL;
+	*ret_seconds = (unsigned)seconds;
+	return 0;
+}
+
 /* Returns an exit code, or -1 to go on. @ret_takes: those that were given. */
 static int parse_options(int argc, char **argv, struct options *options, unsigned *ret_takes)
 {
@@ -158,6 +178,11 @@ static int parse_options(int argc, char **argv, struct options *options, unsigne
 			options->json = true;
 			*ret_takes |= TAKES_JSON;
 			break;
+		case 'w':
+			if (parse_seconds(optarg, &options->watch_s) < 0)
+				return refuse("--watch=%s: from 1 to 3600 seconds", optarg);
+			*ret_takes |= TAKES_WATCH;
+			break;
 		case 's':
 			options->svg = optarg;
 			*ret_takes |= TAKES_SVG;
@@ -186,8 +211,8 @@ static int refuse_option(const struct command *command, unsigned takes)
 	} names[] = {
 		{ TAKES_JSON, "--json" },         { TAKES_MODE, "--mode" },
 		{ TAKES_PORTABLE, "--portable" }, { TAKES_SVG, "--svg" },
-		{ TAKES_DOT, "--dot" },
-		{ TAKES_OUTPUT, "--output" },
+		{ TAKES_DOT, "--dot" },           { TAKES_OUTPUT, "--output" },
+		{ TAKES_WATCH, "--watch" },
 	};
 	char others[128];
 
@@ -213,6 +238,8 @@ static int run_command(const struct command *command, struct options *options, u
 		return refuse("%s takes %s: not %s", command->name,
 			      command->operand ?: "no argument", args[args_n - 1]);
 	options->operand = args_n > 0 ? args[0] : NULL;
+	if (options->watch_s && options->json)
+		return refuse("--json is printed once: not with --watch");
 	log_open(options->verbose ? LOG_DEBUG : command->log_level);
 	return command->fn(options);
 }

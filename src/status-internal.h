@@ -87,6 +87,14 @@ void status_print_egress(FILE *out, const struct status_view *view);
 json_t *status_egress_json(const struct status_view *view);
 
 void status_print(FILE *out, const struct status_view *view);
+/* Its first lines; and what needs attention, after an empty line, if anything does. */
+void status_print_head(FILE *out, const struct status_view *view);
+void status_print_attention(FILE *out, const struct status_view *view);
+/* status_show.c: for a terminal; for what is none the same as status_print(). 0 or -ENOMEM. */
+struct term;
+int status_show(FILE *out, const struct status_view *view, const struct term *term);
+/* status_watch.c: again and again, until a signal ends it. Errors as status_look(). */
+int status_watch(struct observer *observer, const struct config_origin *origin, unsigned seconds);
 /* The same as JSON, names as documented in the manual. NULL: no memory. The caller owns it. */
 json_t *status_json(const struct status_view *view);
 /* One of its containers. */

@@ -10,12 +10,15 @@
 #include <string.h>
 
 #include "jobfence/log.h"
+#include "jobfence/term.h"
 
 static int print(const struct status_view *view, bool as_json)
 {
+	struct term term;
+
 	if (!as_json) {
-		status_print(stdout, view);
-		return 0;
+		term_look(stdout, &term);
+		return status_show(stdout, view, &term);
 	}
 	json_t *json = status_json(view);
 	int r = json ? json_dumpf(json, stdout, JSON_INDENT(2)) : -1;
@@ -50,7 +53,8 @@ int command_status(const struct options *options)
 		log_err("%s", diag.text[0] ? diag.text : strerror(-r));
 		return EXIT_FAILURE;
 	}
-	r = show(&observer, &origin, options->json);
+	r = options->watch_s ? status_watch(&observer, &origin, options->watch_s)
+			     : show(&observer, &origin, options->json);
 	if (r == -ENOTSUP)
 		return EXIT_CONFIG;
 	if (r < 0) {

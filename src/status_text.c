@@ -168,7 +168,7 @@ static void print_audit(FILE *out, uint32_t audit)
 			rule_groups_text(audit, groups, sizeof(groups)));
 }
 
-static void print_head(FILE *out, const struct status_view *view)
+void status_print_head(FILE *out, const struct status_view *view)
 {
 	const struct config *config = view->config;
 	char text[sizeof(view->origin->mode)];
@@ -209,7 +209,7 @@ static void print_net_raw(FILE *out, const struct status_view *view)
 }
 
 /* Only live containers are told of here: a stopped one sends nothing. */
-static void print_attention(FILE *out, const struct status_view *view)
+void status_print_attention(FILE *out, const struct status_view *view)
 {
 	size_t violations = 0, overridden = 0, unheld = 0, stale = 0;
 
@@ -339,7 +339,7 @@ static void print_rows(FILE *out, const struct status_view *view)
 
 void status_print(FILE *out, const struct status_view *view)
 {
-	print_head(out, view);
-	print_attention(out, view);
+	status_print_head(out, view);
+	status_print_attention(out, view);
 	print_rows(out, view);
 }

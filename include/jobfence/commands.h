@@ -16,6 +16,7 @@ struct options {
 	const char *output;      /* metrics --output; NULL */
 	bool portable;           /* render --portable: rulesets/, the same on every host */
 	bool json;               /* --json */
+	unsigned watch_s;        /* status --watch: every so many seconds; 0: once */
 	bool verbose;            /* --verbose */
 };
 

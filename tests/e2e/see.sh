@@ -129,6 +129,61 @@ jobfence_stop
 says "status takes what a daemon that ended took back for no difference" '^ruleset       present, as it should be$' \
 	jobfence_cli status
 explained "the daemon is stopped"
+# --- status on a terminal --------------------------------------------------------------------------------
+
+# on_terminal COLUMNS SECONDS SIGNAL COMMAND…: what a terminal gets; with a signal after so many seconds.
+# Its last line is the exit code.
+on_terminal() {
+	host_exec python3 - "$@" <<-'END'
+		import fcntl, os, pty, signal, struct, sys, termios, time
+		columns, seconds, name = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+		pid, fd = pty.fork()
+		if pid == 0:
+		    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
+		    os.environ.setdefault("TERM", "xterm")
+		    os.execvp(sys.argv[4], sys.argv[4:])
+		if seconds:
+		    time.sleep(seconds)
+		    os.kill(pid, getattr(signal, name))
+		text = b""
+		while True:
+		    try:
+		        some = os.read(fd, 65536)
+		    except OSError:
+		        break
+		    if not some:
+		        break
+		    text += some
+		print(text.decode().replace("\r\n", "\n"))
+		print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+	END
+}
+cli_on_terminal() { # COLUMNS SECONDS SIGNAL COMMAND…
+	on_terminal "$1" "$2" "$3" env "${ENVIRONMENT[@]}" RUNTIME_DIRECTORY=/run/jobfence "$JOBFENCE" "${@:4}" \
+		--config "$HOST_DIR/jobfence.conf"
+}
+longest() { python3 -c 'import re, sys; print(max(len(re.sub("\033\\[[0-9;?]*[A-Za-z]", "", line)) for line in sys.stdin.read().split("\n")))'; }
+
+section "status on a terminal"
+ENVIRONMENT=(TERM=xterm)
+got=$(cli_on_terminal 70 0 "" status)
+check "headings" 2 "$(grep -cE '^.\[1m(Jobs|Bystanders) \([0-9]+\)' <<<"$got")"
+check "colours" 1 "$(grep -c $'^\033\\[32mruleset' <<<"$got")"
+check_that "the longest line on 70 columns" "$(longest <<<"$got")" -le 70
+for ENVIRONMENT in NO_COLOR=1 TERM=dumb; do
+	check "no colours with $ENVIRONMENT" 0 "$(cli_on_terminal 70 0 "" status | grep -c $'\033')"
+done
+ENVIRONMENT=(TERM=xterm)
+for signal in SIGINT SIGTERM; do
+	got=$(cli_on_terminal 100 2.5 $signal status --watch=1)
+	check "--watch, $signal: exit code" 0 "${got##*$'\n'}"
+	check_that "pictures" "$(grep -o $'\033\\[H' <<<"$got" | wc -l)" -ge 2
+	check "the screen is cleared once" 1 "$(grep -o $'\033\\[2J' <<<"$got" | wc -l)"
+	check "the cursor is given back, last" $'\033[?25h' "$(tail -n 3 <<<"$got" | grep -o $'\033\\[?25h')"
+done
+check "--watch takes seconds" "64 *" "$(code status --watch=0)"
+check "not with --json" "64 *once*" "$(code status --watch --json)"
+
 section "without privileges"
 says "the ruleset" 'needs root' nobody status
 says "the engine" '[Pp]ermission denied' nobody status
