@@ -32,7 +32,7 @@ install(DIRECTORY rulesets DESTINATION ${CMAKE_INSTALL_DATADIR}/jobfence
 install(PROGRAMS contrib/docker-gate DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/jobfence)
 install(DIRECTORY contrib/ansible contrib/apparmor contrib/cloud-init
 	DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/jobfence/examples)
-install(FILES contrib/doc/COEXISTENCE.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/jobfence)
+install(FILES contrib/doc/COEXISTENCE.md contrib/doc/TROUBLESHOOTING.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/jobfence)
 install(FILES contrib/completions/jobfence.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
 	RENAME jobfence)
 install(FILES contrib/completions/jobfence.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
