@@ -53,6 +53,7 @@ prefix_of_ones_own() {
 	has "metrics" "$lib/jobfence-metrics.timer" "$share"/jobfence/{prometheus/alerts.yml,grafana/jobfence.json}
 	check "Docker waits for" /opt/jobfence/libexec/jobfence/docker-gate \
 		"$(started "$to" "$lib/docker.service.d/50-jobfence.conf" ExecStartPre)"
+	check "metrics come from" /opt/jobfence/sbin/jobfence "$(started "$to" "$lib/jobfence-metrics.service" ExecStart)"
 	check "what was installed runs" "$("$BUILD/jobfence" --version)" "$("$to/opt/jobfence/sbin/jobfence" --version)"
 }
 
