@@ -50,8 +50,8 @@ offers_fish() {
 
 # --- what there is, from the source ----------------------------------------------------------------------
 
-commands() { sed -n '/^} commands\[\]/,/^};/s/^\t{ "\([a-z]*\)", command_.*/\1/p' "$ROOT/src/main.c" | sort; }
-options() { sed -n '/long_options\[\]/,/^};/s/^\t{ "\([a-z-]*\)",.*/--\1/p' "$ROOT/src/main.c" | sort; }
+commands() { grep -o '{ "[a-z]*", command_' "$ROOT/src/main.c" | cut -d'"' -f2 | sort; }
+options() { grep -oE '\{ "[a-z-]+", (required|no|optional)_argument' "$ROOT/src/main.c" | cut -d'"' -f2 | sed 's/^/--/' | sort; }
 takes_value() { grep -q "{ \"${1#--}\", required_argument" "$ROOT/src/main.c"; }
 
 # The options that a command takes, as it says itself: with three operands too many it always refuses, and an

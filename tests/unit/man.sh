@@ -17,8 +17,8 @@ check() { # WHAT STATUS
 	FAILED=$((FAILED + 1))
 }
 
-commands() { sed -n '/^} commands\[\]/,/^};/s/^\t{ "\([a-z]*\)", command_.*/\1/p' "$ROOT/src/main.c"; }
-options() { sed -n '/long_options\[\]/,/^};/s/^\t{ "\([a-z-]*\)",.*/\1/p' "$ROOT/src/main.c"; }
+commands() { grep -o '{ "[a-z]*", command_' "$ROOT/src/main.c" | cut -d'"' -f2 | sort; }
+options() { grep -oE '\{ "[a-z-]+", (required|no|optional)_argument' "$ROOT/src/main.c" | cut -d'"' -f2 | sort; }
 
 for WORD in $(commands); do
 	grep -q "^\.Cm $WORD\$" "$PAGE"
