@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# jobfence beside the firewalls that hosts have, firewalld and then ufw, with settings that let through what
+# jobfence beside the firewalls that hosts have, firewalld, then ufw and fail2ban, with settings that let through what
 # dstack needs. The flow table holds beside each, and while it is reloaded, restarted, stopped and started
 # again nothing that is forbidden gets through. Their packages are unpacked, not installed on this machine.
 #
@@ -90,6 +90,26 @@ settled() {
 		host_wait 10000 open_to alpha "$INET6" 443
 }
 
+# What fail2ban bans is banned, and nobody else feels it.
+banned() {
+	section "fail2ban, beside ufw"
+	fail2ban_start || broken "fail2ban does not start"
+	check_flow "the LAN → sshd" open:sshd lan "$HOST_LAN4" 22
+	fail2ban_offend "$LAN4"
+	host_wait 15000 lan_is_banned
+	check "the LAN is banned after six wrong passwords" 0 $?
+	check_flow "bridge job → sshd" "$CLOSED" alpha "$HOST_LAN4" 22
+	check_flow "bridge job → internet" open:inet alpha "$INET4" 443
+	check_flow "the host → job's runner" open:alpha:runner host 127.0.0.1 "$(container_port alpha 10999)"
+	check "jobfence verify" 0 "$(jobfence_cli verify >"$HOST_DIR/verify" 2>&1; echo $?)"
+	fail2ban_do set sshd unbanip "$LAN4"
+	check_flow "the ban is lifted: the LAN → sshd" open:sshd lan "$HOST_LAN4" 22
+	fail2ban_do stop
+}
+
+# shellcheck disable=SC2053 # a pattern
+lan_is_banned() { [[ $(dial_from lan --timeout 700 "$HOST_LAN4" 22 2>&1) == $CLOSED ]]; }
+
 # beside ufw|firewalld, which runs and has the host to itself
 beside() {
 	OTHER=$1
@@ -112,6 +132,7 @@ beside() {
 	scene "$OTHER and jobfence" 2
 	check "jobfence verify" 0 "$(jobfence_cli verify >"$HOST_DIR/verify" 2>&1; echo $?)"
 	check "what others changed in jobfence's tables" 0 "$(grep -c "changed jobfence's tables" "$HOST_DIR/jobfence.log")"
+	[ "$OTHER" != ufw ] || banned
 	jobfence_stop && jobfence_cli remove >/dev/null || broken "jobfence does not go"
 	"${OTHER}_stop" || broken "$OTHER does not stop"
 }

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# ufw and firewalld on a private host. Part of coexist.sh. They are not installed on this machine: their
+# ufw, firewalld and fail2ban on a private host. Part of coexist.sh. They are not installed on this machine: their
 # packages are unpacked, and the host's own /usr and /etc have their files. Their settings let through what a
 # host with Docker and dstack has: what they deny themselves is their business, and would prove nothing.
 
 OTHERS=$HOST_CACHE/beside
 
-# others_mount: from now on the host in use has both programs.
+# others_mount: from now on the host in use has these programs.
 others_mount() {
-	"$HOST_ROOT/contrib/install-dependencies" --unpack "$OTHERS" ufw firewalld || return 1
+	"$HOST_ROOT/contrib/install-dependencies" --unpack "$OTHERS" ufw firewalld fail2ban || return 1
 	host_exec sh -eu -s "$OTHERS/root" <<-'END'
 		mount -t overlay -o "lowerdir=$1/usr:/usr" overlay /usr
-		rm -rf /etc/ufw /etc/default/ufw /etc/firewalld
+		rm -rf /etc/ufw /etc/default/ufw /etc/firewalld /etc/fail2ban
 		cp -a "$1/etc/." /etc/
 		cp /usr/share/ufw/*.rules /usr/share/ufw/*.init /usr/share/ufw/ufw.conf /etc/ufw/
 		chmod 750 /etc/ufw/*.init
@@ -73,3 +73,28 @@ firewalld_do() { host_exec firewall-cmd "$@" >>"$HOST_DIR/firewall-cmd.log" 2>&1
 firewalld_reload() { firewalld_do --reload; }
 firewalld_stop() { kill "$FIREWALLD" && host_wait 10000 test ! -e "/proc/$FIREWALLD"; }
 firewalld_is_up() { firewalld_do --state && host_exec nft list tables | grep -q firewalld; }
+
+# --- fail2ban --------------------------------------------------------------------------------------
+
+fail2ban_do() { host_exec fail2ban-client -s /run/fail2ban.sock -p /run/fail2ban.pid "$@" >>"$HOST_DIR/fail2ban.log" 2>&1; }
+
+fail2ban_start() {
+	host_exec sh -eu <<-'END' || return 1
+		: >/run/auth.log
+		rm -f /etc/fail2ban/jail.d/*
+		printf '[DEFAULT]\nbackend = polling\nbanaction = nftables-multiport\n' >/etc/fail2ban/jail.d/test.conf
+		printf '[sshd]\nenabled = true\nlogpath = /run/auth.log\n' >>/etc/fail2ban/jail.d/test.conf
+		printf '[Definition]\nlogtarget = /run/fail2ban.log\ndbfile = None\n' >/etc/fail2ban/fail2ban.local
+	END
+	fail2ban_do start && host_wait 10000 fail2ban_do ping
+}
+
+# As sshd writes it when somebody guesses.
+fail2ban_offend() { # ADDRESS
+	local n now
+
+	now=$(host_exec date '+%b %e %H:%M:%S')
+	for n in 1 2 3 4 5 6; do
+		echo "$now vm sshd[$n]: Failed password for root from $1 port 4000$n ssh2"
+	done | host_exec sh -c 'cat >>/run/auth.log'
+}
