@@ -6,6 +6,7 @@
 
 #include "commands-internal.h"
 #include "jobfence/owner.h"
+#include "jobfence/posture.h"
 
 enum ruleset_state {
 	RULESET_UNKNOWN, /* not read: struct status_view.ruleset_trouble says why */
@@ -37,7 +38,9 @@ struct status_view {
 	bool owner_possible;    /* the kernel can: asked for OWNER_NOBODY only */
 	enum ruleset_state ruleset;
 	size_t differences;
-	pid_t daemon_pid;        /* 0: none runs; -1: one does, its pid is not known */
+	pid_t daemon_pid;              /* 0: none runs; -1: one does, its pid is not known */
+	const struct sockets *sockets; /* NULL: not asked for */
+	const struct posture *posture; /* beside it */
 	struct status_row *rows; /* owned; one per container: what needs attention, jobs, others */
 	size_t rows_n;
 };
@@ -59,6 +62,8 @@ struct status_look {
 	struct live *live; /* owned */
 	struct diag trouble;
 	char owner[OWNER_TEXT_MAX];
+	struct sockets sockets;
+	struct posture posture;
 	struct status_view view;
 };
 
@@ -68,6 +73,8 @@ struct status_look {
 int status_look(struct observer *observer, const struct config_origin *origin,
 		struct status_look *ret_look);
 void status_look_done(struct status_look *look);
+/* The listeners of this host too, for status alone. Returns 0 or -ENOMEM. */
+int status_look_at_sockets(struct status_look *look);
 
 /* Live jobs on the host's network that may open packet sockets. */
 size_t status_net_raw_jobs(const struct status_view *view);
@@ -85,6 +92,11 @@ const char *violation_policy_name(enum violation_policy policy);
 /* status_egress.c: the lines, and the object, of what jobs reach beyond the host. */
 void status_print_egress(FILE *out, const struct status_view *view);
 json_t *status_egress_json(const struct status_view *view);
+
+/* status_posture.c: nothing where nobody looked. */
+void status_print_held_ports(FILE *out, const struct status_view *view);
+void status_print_posture(FILE *out, const struct status_view *view);
+json_t *status_posture_json(const struct status_view *view);
 
 void status_print(FILE *out, const struct status_view *view);
 /* Its first lines; and what needs attention, after an empty line, if anything does. */

@@ -35,6 +35,8 @@ static int show(struct observer *observer, const struct config_origin *origin, b
 	_cleanup_(status_look_done) struct status_look look = { 0 };
 	int r = status_look(observer, origin, &look);
 
+	if (r >= 0)
+		r = status_look_at_sockets(&look);
 	return r < 0 ? r : print(&look.view, as_json);
 }
 

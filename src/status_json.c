@@ -189,7 +189,8 @@ static json_t *enforce_json(uint32_t audit)
 
 json_t *status_json(const struct status_view *view)
 {
-	return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:i}",
+	return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:i, "
+			 "s:o}",
 			 "version", JOBFENCE_VERSION, "enforced", enforce_json(view->config->audit),
 			 "mode", mode_json(view->config->mode, view->origin->mode), "on_violation",
 			 violation_policy_name(view->config->on_violation), "engine",
@@ -198,5 +199,5 @@ json_t *status_json(const struct status_view *view)
 			 ruleset_json(view), "daemon", daemon_json(view), "counters",
 			 counters_json(view), "containers", rows_json(view), "egress_hook",
 			 view->expected->model.egress, "host_jobs_with_net_raw",
-			 (int)status_net_raw_jobs(view));
+			 (int)status_net_raw_jobs(view), "posture", status_posture_json(view));
 }

@@ -75,9 +75,27 @@ int status_look(struct observer *observer, const struct config_origin *origin,
 	return r;
 }
 
+int status_look_at_sockets(struct status_look *look)
+{
+	int r = sockets_list(&look->sockets);
+
+	if (r < 0)
+		return r;
+	sockets_find_owners(&look->sockets);
+	r = posture_judge(look->view.config, &look->expected.model, look->expected.verdicts,
+			  look->expected.ruleset, &look->sockets, &look->posture);
+	if (r < 0)
+		return r;
+	look->view.sockets = &look->sockets;
+	look->view.posture = &look->posture;
+	return 0;
+}
+
 void status_look_done(struct status_look *look)
 {
 	status_view_done(&look->view);
+	posture_done(&look->posture);
+	sockets_done(&look->sockets);
 	live_free(look->live);
 	expected_done(&look->expected);
 	*look = (struct status_look){ 0 };

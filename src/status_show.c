@@ -277,6 +277,27 @@ static int print_top(FILE *out, const struct status_view *view)
 	return 0;
 }
 
+static int print_posture(FILE *out, const struct status_view *view)
+{
+	_cleanup_free_ char *text = NULL;
+	char *rest;
+	size_t size = 0;
+	FILE *plain = open_memstream(&text, &size);
+
+	if (!plain)
+		return -ENOMEM;
+	status_print_posture(plain, view);
+	if (fclose(plain) != 0)
+		return -ENOMEM;
+	rest = text;
+	for (char *line; rest && *rest && (line = strsep(&rest, "\n"));)
+		if (labelled(line, "posture "))
+			fprintf(out, TERM_HEADING "Posture: %s\n", line + LABEL_WIDTH);
+		else
+			fprintf(out, "%s\n", line);
+	return 0;
+}
+
 static int lay_out(FILE *out, const struct status_view *view, const struct term *term)
 {
 	struct table table = { 0 };
@@ -288,6 +309,8 @@ static int lay_out(FILE *out, const struct status_view *view, const struct term 
 		print_part(out, view, &table, (enum part)part);
 	if (r >= 0)
 		print_rest(out, view, &table);
+	if (r >= 0)
+		r = print_posture(out, view);
 	free(table.rows);
 	return r;
 }

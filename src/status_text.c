@@ -211,7 +211,7 @@ static void print_net_raw(FILE *out, const struct status_view *view)
 /* Only live containers are told of here: a stopped one sends nothing. */
 void status_print_attention(FILE *out, const struct status_view *view)
 {
-	size_t violations = 0, overridden = 0, unheld = 0, stale = 0;
+	size_t violations = 0, overridden = 0, unheld = 0, stale = 0, held = 0;
 
 	for (size_t i = 0; i < view->rows_n; i++) {
 		if (!container_is_live(view->rows[i].container))
@@ -222,7 +222,9 @@ void status_print_attention(FILE *out, const struct status_view *view)
 		unheld += view->rows[i].verdict->unconfinable;
 		stale += view->rows[i].verdict->stale_mirror;
 	}
-	if (violations + overridden + unheld + stale + status_net_raw_jobs(view) > 0 ||
+	for (size_t i = 0; view->posture && i < view->posture->n; i++)
+		held += view->posture->findings[i].kind == POSTURE_HELD;
+	if (violations + overridden + unheld + stale + held + status_net_raw_jobs(view) > 0 ||
 	    view->cgroup_trouble)
 		fprintf(out, "\n");
 	if (view->cgroup_trouble)
@@ -242,6 +244,7 @@ void status_print_attention(FILE *out, const struct status_view *view)
 			"~ %zu job%s not where the mirrored mode would have placed %s: compare "
 			"mode with the server's\n",
 			stale, stale == 1 ? "" : "s", stale == 1 ? "it" : "them");
+	status_print_held_ports(out, view);
 	print_net_raw(out, view);
 }
 
@@ -342,4 +345,5 @@ void status_print(FILE *out, const struct status_view *view)
 	status_print_head(out, view);
 	status_print_attention(out, view);
 	print_rows(out, view);
+	status_print_posture(out, view);
 }

@@ -97,6 +97,8 @@ static int turn(struct watch *watch)
 	FILE *out;
 	int r = status_look(watch->observer, watch->origin, &look);
 
+	if (r >= 0 && !watch->ended)
+		r = status_look_at_sockets(&look);
 	if (r < 0 || watch->ended)
 		return r;
 	term_look(stdout, &term);

@@ -129,6 +129,32 @@ jobfence_stop
 says "status takes what a daemon that ended took back for no difference" '^ruleset       present, as it should be$' \
 	jobfence_cli status
 explained "the daemon is stopped"
+# --- what no ruleset can mend ------------------------------------------------------------------------------
+
+findings() { field "[f['kind'] for f in v['posture']['findings'] if f['port'] == $1]" jobfence_cli status; }
+
+section "posture"
+check "before: nobody listens on 6379" "[[]]" "$(findings 6379)"
+spawn_from host "$HOST_DIR/redis.log" serve tcp:127.0.0.1:6379=redis
+host_wait 3000 host_exec sh -c 'ss -ltn | grep -q 127.0.0.1:6379'
+says "a listener made on purpose, and whose it is" '^  tcp 127.0.0.1:6379 +serve \(pid [0-9]+\) +Redis' \
+	jobfence_cli status
+says "node exporter" '^  tcp .*:9100 ' jobfence_cli status
+check "the shim is not told of" "[[]]" "$(findings 10998)"
+check "nor sshd" "[[]]" "$(findings 22)"
+shim_stop
+bystander_start taker --network host || broken "containers"
+spawn_from taker "$HOST_DIR/taker.log" serve tcp:127.0.0.1:10998=taker
+host_wait 3000 host_exec sh -c 'ss -ltn | grep -q 127.0.0.1:10998'
+says "who holds the shim's port" '^! port 10998 is held by bystander taker: the shim cannot start$' \
+	jobfence_cli status
+check "the same for programs" "taker held_port" "$(field \
+	"' '.join([(f['container'], f['kind']) for f in v['posture']['findings'] if f['port'] == 10998][0])" \
+	jobfence_cli status)"
+jobfence_cli status --json >"$HOST_DIR/status.json"
+python3 "$HOST_ROOT/tests/schema.py" "$HOST_ROOT/contrib/schema/status.schema.json" "$HOST_DIR/status.json"
+check "the JSON is as its schema says" 0 $?
+
 # --- status on a terminal --------------------------------------------------------------------------------
 
 # on_terminal COLUMNS SECONDS SIGNAL COMMAND…: what a terminal gets; with a signal after so many seconds.
@@ -168,7 +194,7 @@ section "status on a terminal"
 ENVIRONMENT=(TERM=xterm)
 got=$(cli_on_terminal 70 0 "" status)
 check "headings" 2 "$(grep -cE '^.\[1m(Jobs|Bystanders) \([0-9]+\)' <<<"$got")"
-check "colours" 1 "$(grep -c $'^\033\\[32mruleset' <<<"$got")"
+check "colours" 1 "$(grep -c $'^\033\\[3[23]mruleset' <<<"$got")"
 check_that "the longest line on 70 columns" "$(longest <<<"$got")" -le 70
 for ENVIRONMENT in NO_COLOR=1 TERM=dumb; do
 	check "no colours with $ENVIRONMENT" 0 "$(cli_on_terminal 70 0 "" status | grep -c $'\033')"
@@ -187,5 +213,6 @@ check "not with --json" "64 *once*" "$(code status --watch --json)"
 section "without privileges"
 says "the ruleset" 'needs root' nobody status
 says "the engine" '[Pp]ermission denied' nobody status
+says "whose the listeners are" '^whose they are: \?' nobody status
 check "explain" "1 *the engine has not told*" "$(nobody explain alpha >/dev/null 2>"$HOST_DIR/nobody"; echo "$? $(<"$HOST_DIR/nobody")")"
 finish

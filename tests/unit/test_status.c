@@ -571,7 +571,7 @@ static void the_json(void **state)
 		"\"hazards\": [], \"hazard_text\": null, \"why\": \"bystander (no is-task label), "
 		"bridge network: free, keeps all that it had\", \"stopped_packets\": 0, "
 		"\"running_seconds\": null}], "
-		"\"egress_hook\": false, \"host_jobs_with_net_raw\": 0}";
+		"\"egress_hook\": false, \"host_jobs_with_net_raw\": 0, \"posture\": null}";
 	static const struct counter_spec specs[] = { { FAMILY_INET, "one", "" },
 						     { FAMILY_INET, "two", "" } };
 	struct live_counter counters[] = { { true, 12, 3456 }, { false, 0, 0 } };

@@ -39,6 +39,7 @@ static void the_whole(void **state)
 	text = json_dumps(json, JSON_INDENT(2));
 	json_decref(json);
 	is_golden("status.json", text);
+	is_by_schema("status.schema.json", "status.json");
 }
 
 /* Everything that wants attention at once. */
