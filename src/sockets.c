@@ -52,6 +52,12 @@ const char *listener_kind_name(enum listener_kind kind)
 
 /* --- answers ----------------------------------------------------------------------------------- */
 
+/* libmnl goes by the length rounded up: the last bytes may not be there. */
+static bool is_whole(const struct nlmsghdr *header, const struct nlattr *attr)
+{
+	return (const char *)attr + attr->nla_len <= (const char *)header + header->nlmsg_len;
+}
+
 static int parse_inet(const struct nlmsghdr *header, struct listener *listener)
 {
 	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(header);
@@ -65,10 +71,12 @@ static int parse_inet(const struct nlmsghdr *header, struct listener *listener)
 	memcpy(listener->addr.bytes, msg->id.idiag_src, msg->idiag_family == AF_INET ? 4 : 16);
 	listener->port = ntohs(msg->id.idiag_sport);
 	listener->inode = msg->idiag_inode;
-	mnl_attr_for_each(attr, header,
-			  sizeof(*msg)) if (mnl_attr_get_type(attr) == INET_DIAG_CGROUP_ID &&
-					    mnl_attr_get_payload_len(attr) >= sizeof(uint64_t))
-		listener->cgroup_id = mnl_attr_get_u64(attr);
+	mnl_attr_for_each(attr, header, sizeof(*msg))
+	{
+		if (is_whole(header, attr) && mnl_attr_get_type(attr) == INET_DIAG_CGROUP_ID &&
+		    mnl_attr_get_payload_len(attr) >= sizeof(uint64_t))
+			listener->cgroup_id = mnl_attr_get_u64(attr);
+	}
 	return listener->port > 0;
 }
 
@@ -84,7 +92,7 @@ static int parse_unix(const struct nlmsghdr *header, struct listener *listener)
 	mnl_attr_for_each(attr, header, sizeof(*msg))
 	{
 		const char *bytes = mnl_attr_get_payload(attr);
-		size_t len = mnl_attr_get_payload_len(attr);
+		size_t len = is_whole(header, attr) ? mnl_attr_get_payload_len(attr) : 0;
 		char name[LISTENER_NAME_MAX];
 
 		if (mnl_attr_get_type(attr) != UNIX_DIAG_NAME || len < 2 || bytes[0])

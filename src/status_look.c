@@ -75,6 +75,24 @@ int status_look(struct observer *observer, const struct config_origin *origin,
 	return r;
 }
 
+/* A process deeper than its container's own cgroup (an engine or a systemd inside) is the container's. */
+static void find_nested(const struct model *model, struct listener *listener)
+{
+	char path[CGROUP_PATH_MAX * 4], cut[CGROUP_PATH_MAX * 4], parent[CGROUP_PATH_MAX * 4];
+
+	if (listener->pid <= 0 || cgroup_of_pid(listener->pid, path, sizeof(path)) < 0)
+		return;
+	for (size_t i = 0; i < model->containers_n; i++) {
+		uint64_t id = model->cgroup_id ? model->cgroup_id[i] : 0;
+
+		if (!id || !container_is_live(&model->containers[i]) ||
+		    cgroup_cut(path, model->containers[i].id, cut, parent, sizeof(cut)) < 0)
+			continue;
+		listener->cgroup_id = id;
+		return;
+	}
+}
+
 int status_look_at_sockets(struct status_look *look)
 {
 	int r = sockets_list(&look->sockets);
@@ -82,6 +100,8 @@ int status_look_at_sockets(struct status_look *look)
 	if (r < 0)
 		return r;
 	sockets_find_owners(&look->sockets);
+	for (size_t i = 0; i < look->sockets.n; i++)
+		find_nested(&look->expected.model, &look->sockets.listeners[i]);
 	r = posture_judge(look->view.config, &look->expected.model, look->expected.verdicts,
 			  look->expected.ruleset, &look->sockets, &look->posture);
 	if (r < 0)

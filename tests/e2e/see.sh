@@ -148,6 +148,14 @@ spawn_from taker "$HOST_DIR/taker.log" serve tcp:127.0.0.1:10998=taker
 host_wait 3000 host_exec sh -c 'ss -ltn | grep -q 127.0.0.1:10998'
 says "who holds the shim's port" '^! port 10998 is held by bystander taker: the shim cannot start$' \
 	jobfence_cli status
+inner=$(container_cgroup taker)/inner
+host_exec mkdir "$inner"
+# shellcheck disable=SC2016 # for the inner shell
+spawn_from host "$HOST_DIR/inner.log" sh -c 'echo $$ >"$1/cgroup.procs" && exec serve tcp:127.0.0.1:10997=inner' \
+	sh "$inner"
+host_wait 3000 host_exec sh -c 'ss -ltn | grep -q 127.0.0.1:10997'
+says "also from a cgroup inside its own" '^! port 10997 is held by bystander taker: the DCGM exporter' \
+	jobfence_cli status
 check "the same for programs" "taker held_port" "$(field \
 	"' '.join([(f['container'], f['kind']) for f in v['posture']['findings'] if f['port'] == 10998][0])" \
 	jobfence_cli status)"

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* link: -Wl,--wrap=mnl_socket_open2,--wrap=mnl_socket_bind,--wrap=mnl_socket_setsockopt */
 /*
- * What the kernel tells unasked: links, addresses and routes (rtnetlink), transactions (nf_tables). The
+ * What the kernel tells unasked: links, addresses and routes (rtnetlink), transactions (nf_tables); and
+ * what it answers of sockets (sock_diag), which is as long a row of messages. The
  * input is a row of netlink messages, each given in a block of its own size. The tables stay sorted
  * and without doubles, names end, and whoever changed the ruleset is named in one safe line.
  */
 #include "attached-internal.h"
 #include "fuzz.h"
 #include "jobfence/monitor.h"
+#include "jobfence/sockets.h"
 #include "link-internal.h"
 
 #include <libmnl/libmnl.h>
@@ -78,6 +80,23 @@ static void take_attached(struct attached_table *table, const struct nlmsghdr *n
 	CHECK(attached_table_add(table, &entry) == 0);
 }
 
+/* Answers of sock_diag, which commands ask for. */
+static void take_listener(const struct nlmsghdr *nlh)
+{
+	for (size_t kind = 0; kind <= LISTENER_KINDS; kind++) {
+		struct listener listener = { .pid = -77 };
+		int r = sockets_parse(nlh, (enum listener_kind)kind, &listener);
+
+		CHECK(r == 0 || r == 1 || r == -EINVAL);
+		CHECK((r == 1) == (listener.pid == 0));
+		if (r != 1)
+			continue;
+		CHECK(listener.kind == kind && kind != LISTENER_KINDS);
+		CHECK(fuzz_is_safe(listener.name, sizeof(listener.name) - 1));
+		CHECK(kind == LISTENER_VSOCK || listener.port <= UINT16_MAX);
+	}
+}
+
 static void check_attached_table(struct attached_table *table)
 {
 	attached_table_seal(table);
@@ -133,6 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		nlh->nlmsg_len = (uint32_t)len; /* the sockets see to that */
 		take_link(&links, nlh);
 		take_attached(&attached, nlh);
+		take_listener(nlh);
 		free(nlh);
 		len = NLMSG_ALIGN(len);
 		data += len < size ? len : size;

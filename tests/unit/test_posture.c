@@ -66,6 +66,7 @@ static void what_is_told(void **state)
 	listens(&judged, LISTENER_UDP, "0.0.0.0", 9100, 0); /* not that service */
 	listens(&judged, LISTENER_VSOCK, NULL, 1024, 0);
 	listens(&judged, LISTENER_UNIX, "/tmp/.X11-unix/X0", 0, 0);
+	listens(&judged, LISTENER_UNIX, "0a6e9", 0, 0); /* autobound */
 	judge(seen, &judged);
 	assert_string_equal(text_of(&judged), "known_service 2375, known_service 9100, "
 					      "loopback_listener 3999, "
