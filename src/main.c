@@ -15,19 +15,14 @@
 #include "jobfence/text.h"
 
 static const struct option long_options[] = {
-	{ "config", required_argument, NULL, 'c' },
-	{ "docker", required_argument, NULL, 'd' },
-	{ "mode", required_argument, NULL, 'm' },
-	{ "portable", no_argument, NULL, 'p' },
-	{ "output", required_argument, NULL, 'o' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "watch", optional_argument, NULL, 'w' },
-	{ "svg", required_argument, NULL, 's' },
-	{ "dot", required_argument, NULL, 'D' },
-	{ "verbose", no_argument, NULL, 'v' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ NULL, 0, NULL, 0 },
+	{ "config", required_argument, NULL, 'c' }, { "docker", required_argument, NULL, 'd' },
+	{ "mode", required_argument, NULL, 'm' },   { "portable", no_argument, NULL, 'p' },
+	{ "output", required_argument, NULL, 'o' }, { "json", no_argument, NULL, 'j' },
+	{ "watch", optional_argument, NULL, 'w' },  { "svg", required_argument, NULL, 's' },
+	{ "dot", required_argument, NULL, 'D' },    { "quick", no_argument, NULL, 'q' },
+	{ "lan", required_argument, NULL, 'l' },    { "internet", required_argument, NULL, 'i' },
+	{ "verbose", no_argument, NULL, 'v' },      { "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },      { NULL, 0, NULL, 0 },
 };
 
 /* The options that not every command takes. */
@@ -39,6 +34,9 @@ enum {
 	TAKES_DOT = 1 << 4,
 	TAKES_OUTPUT = 1 << 5,
 	TAKES_WATCH = 1 << 6,
+	TAKES_QUICK = 1 << 7,
+	TAKES_LAN = 1 << 8,
+	TAKES_INTERNET = 1 << 9,
 };
 
 static const struct command {
@@ -52,6 +50,8 @@ static const struct command {
 	{ "status", command_status, NULL, TAKES_JSON | TAKES_WATCH, LOG_ERR },
 	{ "explain", command_explain, "a container: its name, id or task id", TAKES_JSON, LOG_ERR },
 	{ "matrix", command_matrix, NULL, TAKES_JSON | TAKES_SVG | TAKES_DOT, LOG_ERR },
+	{ "probe", command_probe, NULL, TAKES_JSON | TAKES_QUICK | TAKES_LAN | TAKES_INTERNET,
+	  LOG_ERR },
 	{ "verify", command_verify, NULL, 0, LOG_ERR },
 	{ "render", command_render, NULL, TAKES_MODE | TAKES_PORTABLE, LOG_WARNING },
 	{ "metrics", command_metrics, NULL, TAKES_OUTPUT, LOG_ERR },
@@ -71,6 +71,8 @@ static const char help[] =
 	"rules\n"
 	"          that see its packets; by name, id or task id, or the first part of one\n"
 	"  matrix  show who reaches whom, by the rules of this host\n"
+	"  probe   try it with real packets, from where each container is\n"
+	"          (exit code 0: as it should be, 1: something is different, 2: could not tell)\n"
 	"  verify  compare the kernel's ruleset with what it should be\n"
 	"          (exit code 0: equal, 1: different in two looks, 2: could not tell)\n"
 	"  render  print the ruleset of this configuration as nft text; needs no privileges\n"
@@ -84,10 +86,13 @@ static const char help[] =
 	"  --mode N        render: this mode instead of $" NETWORK_MODE_VARIABLE "\n"
 	"  --portable      render: nothing of this host, as in rulesets/\n"
 	"  --output FILE   metrics: into this file, replaced whole\n"
-	"  --json          status, explain, matrix: for programs\n"
+	"  --json          status, explain, matrix, probe: for programs\n"
 	"  --watch         status: draw it again every 2 seconds, --watch=N: every N\n"
 	"  --svg FILE      matrix: as a picture\n"
 	"  --dot FILE      matrix: as a graph for Graphviz; - for standard output\n"
+	"  --quick         probe: a few connections of each kind, for monitoring\n"
+	"  --lan ADDRESS   probe: try this ADDRESS:PORT beside the host too, one of each family\n"
+	"  --internet ADDRESS  probe: the same of the internet; nothing there is tried else\n"
 	"  --verbose       log more\n"
 	"  --help          this text\n"
 	"  --version       the version\n";
@@ -144,6 +149,26 @@ static int parse_seconds(const char *text, unsigned *ret_seconds)
 	return 0;
 }
 
+/* What only probe takes; false: it is something else. */
+static bool parse_probe(int id, struct options *options, unsigned *takes)
+{
+	switch (id) {
+	case 'q':
+		options->quick = true;
+		*takes |= TAKES_QUICK;
+		return true;
+	case 'l':
+		options->lan[options->lan_n++ % 2] = optarg;
+		*takes |= TAKES_LAN;
+		return true;
+	case 'i':
+		options->internet[options->internet_n++ % 2] = optarg;
+		*takes |= TAKES_INTERNET;
+		return true;
+	}
+	return false;
+}
+
 /* Returns an exit code, or -1 to go on. @ret_takes: those that were given. */
 static int parse_options(int argc, char **argv, struct options *options, unsigned *ret_takes)
 {
@@ -155,6 +180,8 @@ static int parse_options(int argc, char **argv, struct options *options, unsigne
 			return refuse("unknown option %s", argv[optind - 1]);
 		if (id == ':')
 			return refuse("option %s needs a value", argv[optind - 1]);
+		if (parse_probe(id, options, ret_takes))
+			continue;
 		switch (id) {
 		case 'c':
 			options->config_path = optarg;
@@ -212,7 +239,8 @@ static int refuse_option(const struct command *command, unsigned takes)
 		{ TAKES_JSON, "--json" },         { TAKES_MODE, "--mode" },
 		{ TAKES_PORTABLE, "--portable" }, { TAKES_SVG, "--svg" },
 		{ TAKES_DOT, "--dot" },           { TAKES_OUTPUT, "--output" },
-		{ TAKES_WATCH, "--watch" },
+		{ TAKES_WATCH, "--watch" },       { TAKES_QUICK, "--quick" },
+		{ TAKES_LAN, "--lan" },           { TAKES_INTERNET, "--internet" },
 	};
 	char others[128];
 
@@ -234,6 +262,8 @@ static int run_command(const struct command *command, struct options *options, u
 		return r;
 	if (command->operand && args_n == 0)
 		return refuse("%s needs %s", command->name, command->operand);
+	if (options->lan_n > 2 || options->internet_n > 2)
+		return refuse("--lan and --internet take one address of each family");
 	if (args_n > (command->operand ? 1 : 0))
 		return refuse("%s takes %s: not %s", command->name,
 			      command->operand ?: "no argument", args[args_n - 1]);

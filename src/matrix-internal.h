@@ -44,6 +44,11 @@ struct matrix_cell {
 
 void matrix_cell(const struct matrix_view *view, size_t row, size_t column,
 		 struct matrix_cell *ret_cell);
+/* Whether a row or column of the whole table is part of this line. */
+bool matrix_is_of(const struct matrix_view *view, const struct reach_place *place,
+		  const struct matrix_line *line);
+/* How many containers are shown one by one: fewer for a terminal that is too narrow. */
+size_t matrix_single_max(const struct reach *reach, bool picture);
 /* Both families say the same, or there is only one. */
 bool matrix_cell_is_one(const struct matrix_cell *cell);
 /* "job NAME", "the host", … Returns @buffer. */
@@ -57,6 +62,12 @@ const char *matrix_state_text(enum reach_state state); /* "yes", "no", … */
 const char *matrix_counter_why(const struct matrix_view *view, const char *counter);
 /* What stands before any table: mode, ruleset, engine; audit and what could not be told. */
 void matrix_print_head(FILE *out, const struct matrix_view *view);
+
+/* A table with a column for each target, whose fields @fill writes, and who is in its groups. Returns 0 or
+ * -ENOMEM. */
+typedef void (*matrix_cell_fn)(const struct matrix_view *view, size_t row, size_t column,
+			       void *data, char text[static MATRIX_CELL_MAX]);
+int matrix_print_table(FILE *out, const struct matrix_view *view, matrix_cell_fn fill, void *data);
 
 int matrix_print(FILE *out, const struct matrix_view *view); /* 0 or -ENOMEM */
 json_t *matrix_json(const struct matrix_view *view); /* NULL: no memory. The caller owns it. */

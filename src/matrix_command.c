@@ -85,8 +85,7 @@ static int write_picture(const struct matrix_view *view, const char *path,
 	return r;
 }
 
-/* On a terminal that is too narrow for all of them as well. */
-static size_t single_max(const struct reach *reach, bool picture)
+size_t matrix_single_max(const struct reach *reach, bool picture)
 {
 	struct winsize size;
 
@@ -103,7 +102,7 @@ static int draw(const struct options *options, const struct status_view *status,
 {
 	_cleanup_(matrix_view_done) struct matrix_view view = { .status = status, .reach = reach };
 	bool picture = options->svg || options->dot;
-	int r = matrix_view_fill(&view, single_max(reach, picture));
+	int r = matrix_view_fill(&view, matrix_single_max(reach, picture));
 
 	if (r >= 0 && options->svg)
 		r = write_picture(&view, options->svg, matrix_svg);

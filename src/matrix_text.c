@@ -38,14 +38,19 @@ static const char *letter(struct legend *legend, const char *counter, char *buff
 	return buffer;
 }
 
-/* "yes", "no a", "yes/no a": IPv4 and IPv6, where they differ. */
-static void cell_text(struct legend *legend, const struct matrix_cell *cell,
+/* "yes", "no a", "yes/no a": IPv4 and IPv6, where they differ. The letters are dealt out on the way. */
+static void cell_text(const struct matrix_view *view, size_t row, size_t column, void *data,
 		      char text[static MATRIX_CELL_MAX])
 {
-	int first = cell->state[0] == REACH_NONE;
+	struct legend *legend = data;
+	struct matrix_cell one_cell, *cell = &one_cell;
 	char one[8], two[8];
-	const char *rule = letter(legend, cell->counter[first], one, sizeof(one));
+	const char *rule;
+	int first;
 
+	matrix_cell(view, row, column, cell);
+	first = cell->state[0] == REACH_NONE;
+	rule = letter(legend, cell->counter[first], one, sizeof(one));
 	if (matrix_cell_is_one(cell))
 		snprintf(text, MATRIX_CELL_MAX, "%s%s", matrix_state_text(cell->state[first]),
 			 rule);
@@ -112,8 +117,8 @@ static void table_done(struct table *table)
 	free(table->width);
 }
 
-/* The letters are dealt out on the way. */
-static int table_fill(const struct matrix_view *view, struct legend *legend, struct table *table)
+static int table_fill(const struct matrix_view *view, matrix_cell_fn fill, void *data,
+		      struct table *table)
 {
 	size_t n = view->columns_n;
 	char name[MATRIX_NAME_MAX + 32];
@@ -128,12 +133,8 @@ static int table_fill(const struct matrix_view *view, struct legend *legend, str
 		size_t wide = row_text(view, i, name, sizeof(name));
 
 		table->name_width = wide > table->name_width ? wide : table->name_width;
-		for (size_t j = 0; j < n; j++) {
-			struct matrix_cell cell;
-
-			matrix_cell(view, i, j, &cell);
-			cell_text(legend, &cell, table->text[(i + 1) * n + j]);
-		}
+		for (size_t j = 0; j < n; j++)
+			fill(view, i, j, data, table->text[(i + 1) * n + j]);
 	}
 	for (size_t i = 0; i <= view->rows_n; i++)
 		for (size_t j = 0; j < n; j++)
@@ -325,17 +326,27 @@ static void print_words(FILE *out, const struct matrix_view *view)
 	fprintf(out, "Two words, IPv4 / IPv6, where they differ. -: no such way.\n");
 }
 
-int matrix_print(FILE *out, const struct matrix_view *view)
+int matrix_print_table(FILE *out, const struct matrix_view *view, matrix_cell_fn fill, void *data)
 {
 	_cleanup_(table_done) struct table table = { 0 };
-	struct legend legend = { 0 };
-	int r = table_fill(view, &legend, &table);
+	int r = table_fill(view, fill, data, &table);
 
 	if (r < 0)
 		return r;
-	matrix_print_head(out, view);
 	print_table(out, view, &table);
 	print_groups(out, view);
+	return 0;
+}
+
+int matrix_print(FILE *out, const struct matrix_view *view)
+{
+	struct legend legend = { 0 };
+	int r;
+
+	matrix_print_head(out, view);
+	r = matrix_print_table(out, view, cell_text, &legend);
+	if (r < 0)
+		return r;
 	print_partly(out, view, &legend);
 	print_legend(out, view, &legend);
 	print_words(out, view);

@@ -152,8 +152,7 @@ void matrix_view_done(struct matrix_view *view)
 	*view = (struct matrix_view){ 0 };
 }
 
-/* A row or column of the whole table is part of this line. */
-static bool is_of(const struct matrix_view *view, const struct reach_place *place,
+bool matrix_is_of(const struct matrix_view *view, const struct reach_place *place,
 		  const struct matrix_line *line)
 {
 	const struct matrix_group *group = &view->groups[line->group];
@@ -175,10 +174,10 @@ void matrix_cell(const struct matrix_view *view, size_t row, size_t column,
 
 	*ret_cell = (struct matrix_cell){ 0 };
 	for (size_t i = 0; i < reach->rows_n; i++) {
-		if (!is_of(view, &reach->rows[i], &view->rows[row]))
+		if (!matrix_is_of(view, &reach->rows[i], &view->rows[row]))
 			continue;
 		for (size_t j = 0; j < reach->columns_n; j++) {
-			if (!is_of(view, &reach->columns[j], &view->columns[column]))
+			if (!matrix_is_of(view, &reach->columns[j], &view->columns[column]))
 				continue;
 			for (int six = 0; six < 2; six++) {
 				const struct reach_cell *cell = reach_cell(reach, i, j, six);

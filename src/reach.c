@@ -184,6 +184,13 @@ static bool row_side(const struct reach_sides *sides, const struct reach_place *
 	return true;
 }
 
+/* Between two networks Docker's own rules stand: what they stop is no news of the fence's. */
+static bool is_docker_s(const struct side *from, const struct side *to, enum reach_state state)
+{
+	return (state == REACH_ALLOWED || state == REACH_AUDITED) && from->kind == SIDE_PORT &&
+	       to->kind == SIDE_PORT && from->bridge_index != to->bridge_index;
+}
+
 static int judge_target(const struct reach_sides *sides, struct reach *reach, size_t row,
 			size_t column, bool six, const struct reach_target *target)
 {
@@ -202,6 +209,7 @@ static int judge_target(const struct reach_sides *sides, struct reach *reach, si
 		return 0;
 	reach_walk(sides->input, &from, &target->side, target->port, &judged, &flow.by_listener);
 	flow.state = state_of(sides->input, &reach->rows[row], &judged);
+	flow.may_try = flow.may_try && !is_docker_s(&from, &target->side, flow.state);
 	flow.counter = judged.ruling == RULING_DENY ? judged.counter : judged.audited;
 	/* where neighbours are, and are bridged, finding them is stopped as well */
 	if (!flow.also && from.kind == SIDE_PORT && target->side.kind == SIDE_PORT &&

@@ -69,12 +69,6 @@ static uint16_t service_port(const struct search *search, size_t i, bool runner)
 	return ports->runner;
 }
 
-/* Between two networks Docker's own rules stand: what they stop is no news of the fence's. */
-static bool one_network(const struct side *from, const struct side *to)
-{
-	return from->kind != SIDE_PORT || from->bridge_index == to->bridge_index;
-}
-
 static bool from_job(const struct search *search)
 {
 	return search->row->kind == REACH_CONTAINER &&
@@ -89,18 +83,13 @@ static void direct(struct search *search, size_t i, bool runner)
 
 	for (size_t j = 0; j < n; j++) {
 		struct reach_target *target;
-		struct side from = *search->from;
 
 		on_host = all[j].kind == SIDE_HOST;
-		if (search->row->kind == REACH_CONTAINER)
-			(void)reach_container_side(search->sides, search->row->container,
-						   search->six, &all[j], &from);
 		if (on_host && !job) {
 			add(search, &all[j], SOME_PORT, false);
 			continue;
 		}
-		target = add(search, &all[j], service_port(search, i, runner),
-			     job || from_job(search) || one_network(&from, &all[j]));
+		target = add(search, &all[j], service_port(search, i, runner), true);
 		if (on_host && search->input->model->cgroup_id)
 			target->listener = search->input->model->cgroup_id[i];
 	}

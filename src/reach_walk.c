@@ -29,7 +29,7 @@ struct way {
 	const struct side *from, *to;
 	struct packet packet;
 	struct judged judged;
-	bool in_input; /* the last hook that was asked */
+	bool by_listener; /* input stopped it, or would */
 };
 
 static void name(char *to, const char *text)
@@ -39,10 +39,14 @@ static void name(char *to, const char *text)
 
 static void at(struct way *way, enum family family, uint32_t hook)
 {
+	const char *audited = way->judged.audited;
+
 	if (way->judged.ruling != RULING_PASS)
 		return;
-	way->in_input = family == FAMILY_INET && hook == NF_INET_LOCAL_IN;
 	rules_hook(&way->rules, family, hook, &way->packet, &way->judged);
+	if (family == FAMILY_INET && hook == NF_INET_LOCAL_IN)
+		way->by_listener =
+			way->judged.ruling == RULING_DENY || way->judged.audited != audited;
 }
 
 /* Names by which a hook knows where the packet came in and goes out; NULL: it does not. */
@@ -110,7 +114,6 @@ static void egress(struct way *way, bool routed)
 {
 	devices(way, NULL, NULL, way->to->port, "veth");
 	way->packet.routed = routed;
-	way->in_input = false;
 	rules_egress(&way->rules, &way->packet, &way->judged);
 }
 
@@ -254,7 +257,7 @@ void reach_walk(const struct reach_input *input, const struct side *from, const 
 	there.packet.ct_state = CT_NEW;
 	go(&there);
 	*ret_judged = there.judged;
-	*ret_by_listener = there.in_input;
+	*ret_by_listener = there.by_listener;
 	if (there.judged.ruling != RULING_PASS)
 		return;
 	start(&back, input, to, from);
@@ -266,8 +269,8 @@ void reach_walk(const struct reach_input *input, const struct side *from, const 
 	back.packet.ct_mark = there.packet.ct_mark;
 	back.packet.reply = true;
 	go(&back);
-	if (!back.judged.audited)
+	if (there.judged.audited)
 		back.judged.audited = there.judged.audited;
 	*ret_judged = back.judged;
-	*ret_by_listener = back.judged.ruling == RULING_DENY;
+	*ret_by_listener = there.by_listener || back.judged.ruling == RULING_DENY;
 }

@@ -18,6 +18,9 @@ struct options {
 	bool json;               /* --json */
 	unsigned watch_s;        /* status --watch: every so many seconds; 0: once */
 	bool verbose;            /* --verbose */
+	const char *lan[2], *internet[2]; /* probe --lan, --internet: "ADDRESS:PORT" */
+	size_t lan_n, internet_n;
+	bool quick; /* probe --quick */
 };
 
 int command_run(const struct options *options);
@@ -28,6 +31,7 @@ int command_verify(const struct options *options);
 int command_render(const struct options *options);
 int command_remove(const struct options *options);
 int command_matrix(const struct options *options);
+int command_probe(const struct options *options);
 
 /* Loads the configuration for a command, logs and returns EXIT_CONFIG or EXIT_FAILURE if that
  * fails, 0 if not. */

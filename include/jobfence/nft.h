@@ -91,6 +91,14 @@ int nft_read(struct nft *nft, const struct skeleton *skeleton, struct live **ret
 int nft_read_torn(struct nft *nft, const struct skeleton *skeleton, struct live **ret_live,
 		  struct diag *diag);
 
+/* What each of the skeleton's counters has counted, in packets and in its order; 0 for one that is not
+ * there. Returns 0 or -errno with @diag. */
+int nft_read_counters(struct nft *nft, const struct skeleton *skeleton, uint64_t *ret_packets,
+		      struct diag *diag);
+/* What the elements of @set with the keys of @wanted have counted together. Returns 0 or -errno. */
+int nft_read_elements(struct nft *nft, enum set_id set, const struct elem *const *wanted, size_t n,
+		      uint64_t *ret_packets);
+
 /* A round trip to nf_tables: how many transactions there were. Returns 0 or -errno;
  * -EPROTONOSUPPORT: this kernel has none. */
 int nft_generation(struct nft *nft, uint32_t *ret_generation, struct diag *diag);
