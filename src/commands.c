@@ -38,10 +38,13 @@ static void probe(struct observer *observer, struct host_options *options)
 {
 	int meta = observer->nft ? nft_probe_bridge_meta(observer->nft) : -EPERM;
 	int egress = observer->nft ? nft_probe_egress(observer->nft) : -EPERM;
+	int records = observer->nft ? nft_probe_log(observer->nft) : -EPERM;
 
 	observer->probed = meta >= 0 && egress >= 0;
 	options->bridge_meta = meta != 0;
 	options->egress = egress != 0;
+	/* … or as the daemon has it: it does without where another program reads the group */
+	options->records = records != 0 && (!observer->nft || nft_tells(observer->nft) != 0);
 }
 
 int observer_init(struct observer *observer, const struct config *config, bool no_engine,

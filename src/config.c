@@ -57,6 +57,7 @@ void config_defaults(struct config *ret_config)
 		.metadata_host = true,
 		.guarded = { .range = { { IPPROTO_TCP, 22, 22 } }, .n = 1 },
 		.audit_log = true,
+		.log_group = 10998,
 	};
 	for (enum config_port port = 0; port < CONFIG_PORTS_N; port++)
 		*port_field(&ret_config->ports, port) = port_kinds[port].standard;

@@ -64,6 +64,16 @@ static int set_ct_mark(void *field, const char *value, const char **ret_why)
 	return 0;
 }
 
+static int set_group(void *field, const char *value, const char **ret_why)
+{
+	uint32_t group;
+
+	if (config_parse_number(value, 10, UINT16_MAX, &group) < 0)
+		return -EINVAL;
+	*(uint16_t *)field = (uint16_t)group;
+	return 0;
+}
+
 static int set_violation(void *field, const char *value, const char **ret_why)
 {
 	enum violation_policy *policy = field;
@@ -337,6 +347,8 @@ static const struct key keys[] = {
 	ENFORCE_KEY("runners", GROUP_RUNNERS),
 	ENFORCE_KEY("quarantine", GROUP_QUARANTINE),
 	{ "enforce", "log", set_yes_no, FIELD(config.audit_log), "must be yes or no" },
+	{ "log", "group", set_group, FIELD(config.log_group),
+	  "must be an NFLOG group, 1 to 65535, or 0 for none" },
 };
 _Static_assert(ARRAY_SIZE(keys) <= CONFIG_KEYS_MAX, "struct config_draft has a line for each key");
 

@@ -204,6 +204,8 @@ static enum maybe try_stmt(const struct walker *walker, const struct stmt *stmt)
 	case STMT_END:
 	case STMT_MARK_SET:
 	case STMT_CT_MARK_MAP:
+	case STMT_MARK_MAP:
+	case STMT_MARK_COPY:
 	case STMT_COUNTER:
 	case STMT_VERDICT:
 	case STMT_REJECT:

@@ -284,6 +284,7 @@ int host_get_model(struct host *host, struct model *ret_model)
 	struct model model = {
 		.bridge_meta = host->options.bridge_meta,
 		.egress = host->options.egress,
+		.records = host->options.records,
 		.engine_level = 2,
 	};
 	struct engine_view engine = { 0 };

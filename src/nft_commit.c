@@ -389,6 +389,32 @@ int nft_probe_egress(struct nft *nft)
 	return probe(nft, steps, ARRAY_SIZE(steps));
 }
 
+int nft_probe_log(struct nft *nft)
+{
+	static const struct rule rule = {
+		.stmts = { { .kind = STMT_LIMIT, .value = RECORD_RATE, .mask = RECORD_BURST },
+			   { .kind = STMT_LOG,
+			     .name = PROBE_TABLE_NAME,
+			     .value = 1,
+			     .mask = RECORD_SNAPLEN } },
+	};
+	static const struct chain inet = { .family = FAMILY_INET, .name = "probe" };
+	static const struct chain bridge = { .family = FAMILY_BRIDGE, .name = "probe" };
+	const struct op steps[] = {
+		{ .kind = OP_ADD_TABLE, .family = FAMILY_INET },
+		{ .kind = OP_ADD_CHAIN, .family = FAMILY_INET, .name = "probe", .chain = &inet },
+		{ .kind = OP_ADD_RULE, .family = FAMILY_INET, .chain = &inet, .rule = &rule },
+		{ .kind = OP_ADD_TABLE, .family = FAMILY_BRIDGE },
+		{ .kind = OP_ADD_CHAIN,
+		  .family = FAMILY_BRIDGE,
+		  .name = "probe",
+		  .chain = &bridge },
+		{ .kind = OP_ADD_RULE, .family = FAMILY_BRIDGE, .chain = &bridge, .rule = &rule },
+	};
+
+	return probe(nft, steps, ARRAY_SIZE(steps));
+}
+
 int nft_probe_owner(struct nft *nft)
 {
 	const struct op step = { .kind = OP_ADD_TABLE,

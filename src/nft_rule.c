@@ -306,17 +306,17 @@ static void set_mark(struct builder *b, enum field field)
 	set_u32(expr, ct ? NFTNL_EXPR_CT_SREG : NFTNL_EXPR_META_SREG, NFT_REG_1);
 }
 
-static void add_mark_map(struct builder *b, const struct stmt *stmt)
+static void add_mark_map(struct builder *b, enum field mark, enum field from, enum set_id set)
 {
 	struct nftnl_expr *expr;
 
-	add_load(b, stmt->fields[0], NFT_REG_1);
+	add_load(b, from, NFT_REG_1);
 	expr = add_expr(b, "lookup");
 	set_u32(expr, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
 	set_u32(expr, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_1);
-	set_str(b, expr, NFTNL_EXPR_LOOKUP_SET, set_spec(stmt->set)->name);
+	set_str(b, expr, NFTNL_EXPR_LOOKUP_SET, set_spec(set)->name);
 	set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, 0);
-	set_mark(b, F_CT_MARK);
+	set_mark(b, mark);
 }
 
 static void add_verdict(struct builder *b, const struct stmt *stmt)
@@ -362,6 +362,20 @@ static void add_limit(struct builder *b, const struct stmt *stmt)
 	set_u32(expr, NFTNL_EXPR_LIMIT_FLAGS, 0);
 }
 
+static void add_log(struct builder *b, const struct stmt *stmt)
+{
+	struct nftnl_expr *expr = add_expr(b, "log");
+
+	set_str(b, expr, NFTNL_EXPR_LOG_PREFIX, stmt->name);
+	if (stmt->value == 0) {
+		set_u32(expr, NFTNL_EXPR_LOG_LEVEL, LOG_LEVEL_WARNING);
+		return;
+	}
+	if (expr)
+		nftnl_expr_set_u16(expr, NFTNL_EXPR_LOG_GROUP, (uint16_t)stmt->value);
+	set_u32(expr, NFTNL_EXPR_LOG_SNAPLEN, stmt->mask);
+}
+
 static void add_stmt(struct builder *b, const struct stmt *stmt)
 {
 	struct nftnl_expr *expr;
@@ -392,7 +406,14 @@ static void add_stmt(struct builder *b, const struct stmt *stmt)
 		add_copy(b, stmt);
 		break;
 	case STMT_CT_MARK_MAP:
-		add_mark_map(b, stmt);
+		add_mark_map(b, F_CT_MARK, stmt->fields[0], stmt->set);
+		break;
+	case STMT_MARK_MAP:
+		add_mark_map(b, stmt->fields[0], stmt->fields[1], stmt->set);
+		break;
+	case STMT_MARK_COPY:
+		add_load(b, stmt->fields[1], NFT_REG_1);
+		set_mark(b, stmt->fields[0]);
 		break;
 	case STMT_COUNTER:
 		expr = add_expr(b, "objref");
@@ -409,9 +430,7 @@ static void add_stmt(struct builder *b, const struct stmt *stmt)
 		add_limit(b, stmt);
 		break;
 	case STMT_LOG:
-		expr = add_expr(b, "log");
-		set_str(b, expr, NFTNL_EXPR_LOG_PREFIX, stmt->name);
-		set_u32(expr, NFTNL_EXPR_LOG_LEVEL, LOG_LEVEL_WARNING);
+		add_log(b, stmt);
 		break;
 	}
 }

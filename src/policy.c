@@ -28,6 +28,7 @@ void policy_skeleton_params(const struct config *config, const struct model *mod
 		.metadata_bridge = config->metadata_bridge,
 		.metadata_host = config->metadata_host,
 		.audit = config->audit,
+		.log_group = model->records ? config->log_group : 0,
 		.audit_log = config->audit && config->audit_log,
 		.guarded = config->guarded.n > 0,
 		.fenced = config->fenced.n > 0,

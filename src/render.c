@@ -189,6 +189,15 @@ static void add_stmt(struct text *text, const struct stmt *stmt,
 		add_field(text, stmt->fields[0], params);
 		text_add(text, " map @%s", set_spec(stmt->set)->name);
 		break;
+	case STMT_MARK_MAP:
+		text_add(text, "%s set ", field_spec(stmt->fields[0])->text);
+		add_field(text, stmt->fields[1], params);
+		text_add(text, " map @%s", set_spec(stmt->set)->name);
+		break;
+	case STMT_MARK_COPY:
+		text_add(text, "%s set %s", field_spec(stmt->fields[0])->text,
+			 field_spec(stmt->fields[1])->text);
+		break;
 	case STMT_COUNTER:
 		text_add(text, "counter name \"%s\"", stmt->name);
 		break;
@@ -206,6 +215,9 @@ static void add_stmt(struct text *text, const struct stmt *stmt,
 		break;
 	case STMT_LOG:
 		text_add(text, "log prefix \"%s\"", stmt->name);
+		if (stmt->value)
+			text_add(text, " group %" PRIu32 " snaplen %" PRIu32, stmt->value,
+				 stmt->mask);
 		break;
 	}
 }

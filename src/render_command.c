@@ -36,6 +36,7 @@ static void portable_model(struct model *model)
 		.engine_level = 2,
 		.bridge_meta = true,
 		.egress = true,
+		.records = true,
 	};
 }
 

@@ -173,6 +173,9 @@ static enum matched try_stmt(struct walk *walk, const struct stmt *stmt)
 		return MATCH_YES;
 	case STMT_COPY: /* of neighbour discovery only */
 		return MATCH_UNKNOWN;
+	case STMT_MARK_MAP: /* for who is told (skeleton_records.c): the rules behind it end the same */
+	case STMT_MARK_COPY:
+		return MATCH_NO;
 	case STMT_LIMIT:
 	case STMT_LOG:
 	case STMT_END:

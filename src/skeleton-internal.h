@@ -81,6 +81,10 @@
 #define LIMIT(rate_, burst_) \
 	((struct stmt){ .kind = STMT_LIMIT, .value = (rate_), .mask = (burst_) })
 #define LOG(prefix_) ((struct stmt){ .kind = STMT_LOG, .name = (prefix_) })
+/* log prefix "…" group N snaplen 96: a copy of the head, to whoever reads the group */
+#define TO_GROUP(prefix_, group_) \
+	((struct stmt){           \
+		.kind = STMT_LOG, .name = (prefix_), .value = (group_), .mask = RECORD_SNAPLEN })
 #define PROHIBIT ((struct stmt){ .kind = STMT_REJECT, .reject = REJECT_ADMIN_PROHIBITED })
 
 #define REPLY EQ(F_CT_DIRECTION, 1)
@@ -149,5 +153,7 @@ static inline bool audited(const struct skeleton *skeleton, enum rule_group grou
 {
 	return skeleton->params.audit & GROUP_BIT(group);
 }
-/* The last step: takes the verdicts from the rules of audited groups. */
+/* Takes the verdicts from the rules of audited groups. */
 void skeleton_audit(struct skeleton *skeleton);
+/* The last step: has what is stopped, or would be, told. */
+void skeleton_records(struct skeleton *skeleton);

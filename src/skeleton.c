@@ -79,4 +79,5 @@ void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_s
 	skeleton_bridge(ret_skeleton);
 	skeleton_injected(ret_skeleton);
 	skeleton_audit(ret_skeleton);
+	skeleton_records(ret_skeleton);
 }

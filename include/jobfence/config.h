@@ -158,6 +158,8 @@ struct config {
 
 	uint32_t audit; /* bits of enum rule_group: counted and logged, not enforced */
 	bool audit_log; /* to the kernel's log */
+
+	uint16_t log_group; /* NFLOG group by which the daemon hears of what is stopped; 0: not */
 };
 
 /* Where the mode and the ports came from, for the log and for reload. Fixed strings or paths. */

@@ -17,6 +17,7 @@ struct host_options {
 	bool no_engine;   /* links and cgroups only (render) */
 	bool bridge_meta; /* what nft_probe_bridge_meta() said */
 	bool egress;      /* what nft_probe_egress() said */
+	bool records;     /* what nft_probe_log() said */
 };
 
 /*

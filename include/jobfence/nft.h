@@ -192,5 +192,10 @@ void nft_get_transactions(const struct nft *nft, struct nft_transactions *ret_tr
 int nft_probe_bridge_meta(struct nft *nft);
 /* The same for the egress hook of a device and `meta rtclassid` in it. */
 int nft_probe_egress(struct nft *nft);
+/* The same for a copy of a packet to an NFLOG group, in tables inet and bridge. */
+int nft_probe_log(struct nft *nft);
 /* The same for a table that is owned and outlives its owner. */
 int nft_probe_owner(struct nft *nft);
+/* Whether the ruleset in the kernel tells of what it stops. Returns 1, 0 or -errno; -ENOENT: there is
+ * none. */
+int nft_tells(struct nft *nft);

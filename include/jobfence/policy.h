@@ -43,7 +43,8 @@ struct model {
 	size_t proxies_n;
 	bool bridge_meta; /* the kernel has `meta ibrname` */
 	bool egress;      /* the kernel has netdev egress and `meta rtclassid` */
-	bool in_sync;     /* the engine has told all; else what is in the kernel stays */
+	bool records; /* what is stopped can be told: the kernel has NFLOG, and the group is ours */
+	bool in_sync; /* the engine has told all; else what is in the kernel stays */
 };
 
 /* The numbers that the fixed rules depend on. */

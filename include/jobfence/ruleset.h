@@ -26,6 +26,14 @@
 #define SET_FIELDS_MAX 4
 #define FOREIGN_LEVELS_MAX 6 /* F_CGROUP_LEVEL1 … F_CGROUP_LEVEL6 */
 #define RULE_STMTS_MAX 10
+/* A rule tells of so many packets a second, of this much of each; in audit under this name. */
+#define RECORD_RATE 20
+#define RECORD_BURST 40
+#define RECORD_SNAPLEN 96
+#define RECORD_AUDIT_PREFIX "audit "
+/* One of the two is there wherever anything is told. */
+#define RECORD_CHAIN "log_to_job_refuse"
+#define RECORD_AUDIT_CHAIN "log_to_job_audit"
 
 enum family {
 	FAMILY_INET,
@@ -240,11 +248,13 @@ enum stmt_kind {
 	STMT_MARK_SET,    /* meta mark or ct mark: set (mark & keep) | value */
 	STMT_COPY,        /* fields[0] set fields[1]: one part of the packet over another */
 	STMT_CT_MARK_MAP, /* ct mark set socket cgroupv2 … map @set */
+	STMT_MARK_MAP,    /* meta mark (fields[0]) set fields[1] map @set */
+	STMT_MARK_COPY,   /* meta mark set ct mark: fields[0] set fields[1] */
 	STMT_COUNTER,     /* counter name "…" */
 	STMT_VERDICT,
 	STMT_REJECT,
 	STMT_LIMIT, /* limit rate <value>/second burst <mask> packets */
-	STMT_LOG,   /* log prefix "<name>" */
+	STMT_LOG,   /* log prefix "<name>"; with a value: … group <value> snaplen <mask> */
 };
 
 enum verdict_kind {
@@ -278,8 +288,8 @@ struct rule {
 	const char *why;                   /* for the text twins; NULL for none */
 };
 
-#define CHAINS_MAX 112
-#define RULES_MAX 512
+#define CHAINS_MAX 192
+#define RULES_MAX 640
 
 struct chain {
 	enum family family;
@@ -312,6 +322,7 @@ struct skeleton_params {
 	uint32_t mark_container, mark_host; /* one bit each of the conntrack mark */
 	uint32_t egress_bridge, egress_host; /* enum egress */
 	uint32_t audit;     /* bits of enum rule_group: counted, logged and let through */
+	uint32_t log_group; /* NFLOG group that is sent what is stopped; 0: none is */
 	bool shared_parent; /* systemd driver: services and containers share the parent */
 	bool bridge_meta;   /* the kernel has `meta ibrname` */
 	bool egress;        /* the kernel has netdev egress and `meta rtclassid` */
@@ -332,6 +343,8 @@ struct skeleton {
 	size_t counters_n;
 };
 
+/* Whether what this counter counts is told, where anything is. */
+bool skeleton_is_told(const char *counter);
 /* Whether the ruleset has a table of @family. */
 bool skeleton_has_family(const struct skeleton *skeleton, enum family family);
 bool skeleton_params_equal(const struct skeleton_params *a, const struct skeleton_params *b);

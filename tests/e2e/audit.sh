@@ -234,7 +234,7 @@ if [ "$(cat /proc/sys/net/netfilter/nf_log_all_netns 2>/dev/null)" = 0 ] &&
 	check_that "lines that name the group" \
 		$(($(dmesg | grep -c 'jobfence audit host: .*DPT=22 ') - logged)) -gt 0
 	reload $'default = audit\nlog = no'
-	check "log = no" 0 "$(host_exec nft list ruleset | grep -c 'log prefix')"
+	check "log = no" 0 "$(host_exec nft list ruleset | grep -c 'log prefix "jobfence audit')"
 	check "and lets through" open:sshd "$(dial_from alpha --timeout 600 "$HOST_GW4" 22)"
 else
 	say "this kernel logs for no namespace but its first: only the rules were looked at"

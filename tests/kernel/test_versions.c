@@ -42,7 +42,7 @@ static const struct {
 	  "\"$F\"; sed -i '0,/hook forward priority.*/s//&\\n iifname vmap @fresh_map/' \"$F\"",
 	  NULL },
 	{ "an older one without a chain and the rules that lead to it",
-	  "sed -i '/^\tchain refuse_known {/,/^\t}/d; /refuse_known/d' \"$F\"", NULL },
+	  "sed -i '/^\tchain refuse_known {/,/^\t}/d; /goto refuse_known/d' \"$F\"", NULL },
 	{ "an older one without a counter",
 	  "sed -i '/^\tcounter job_to_metadata {/,/^\t}/d; "
 	  "s/counter name \"job_to_metadata\"//' \"$F\"",
@@ -97,6 +97,7 @@ static int set_up(void **state)
 	assert_non_null(f);
 	config_defaults(&f->config);
 	f->model.in_sync = true;
+	f->model.records = true;
 	f->skeleton = calloc(1, sizeof(*f->skeleton));
 	assert_non_null(f->skeleton);
 	policy_skeleton_params(&f->config, &f->model, &params);

@@ -25,6 +25,7 @@ static void assert_equals_defaults(const struct config *config)
 	assert_int_equal(config->unconfinable, defaults.unconfinable);
 	assert_int_equal(config->cgroup_required, defaults.cgroup_required);
 	assert_int_equal(config->own_tables, defaults.own_tables);
+	assert_int_equal(config->log_group, defaults.log_group);
 	assert_memory_equal(&config->ports, &defaults.ports, sizeof(defaults.ports));
 	assert_string_equal(config->docker, defaults.docker);
 	assert_int_equal(config->bridges_n, defaults.bridges_n);
@@ -60,6 +61,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config.unconfinable, UNCONFINABLE_REPORT);
 	assert_true(config.cgroup_required);
 	assert_true(config.own_tables);
+	assert_int_equal(config.log_group, 10998);
 	assert_int_equal(config.ports.shim, 10998);
 	assert_int_equal(config.ports.dcgm, 10997);
 	assert_int_equal(config.ports.runner, 10999);
@@ -153,7 +155,7 @@ static void test_example_is_the_defaults(void **state)
 	char text[16384];
 	size_t keys_n = uncomment_example(text, sizeof(text));
 
-	assert_int_equal(keys_n, 41);
+	assert_int_equal(keys_n, 42);
 	write_file(conf_path, text);
 	loaded = load_good((struct config_sources){ 0 });
 	assert_equals_defaults(&loaded.config);
@@ -162,9 +164,9 @@ static void test_example_is_the_defaults(void **state)
 /* What the messages list is all that exists; each of it stands in the example, in its section. */
 static void test_example_has_every_key(void **state)
 {
-	static const char *const sections[] = { "jobs",     "environment", "ports",  "docker",
-						"cgroup",   "nftables",    "marks",  "egress",
-						"metadata", "enforce",     "confine" };
+	static const char *const sections[] = { "jobs",     "environment", "ports",   "docker",
+						"cgroup",   "nftables",    "marks",   "egress",
+						"metadata", "enforce",     "confine", "log" };
 	size_t listed_n = 0;
 	char text[16384];
 
@@ -172,7 +174,7 @@ static void test_example_has_every_key(void **state)
 	assert_refused("[x]\nx = 1\n", "sections are jobs, environment, ports, docker, cgroup, "
 				       "nftables, "
 				       "marks, egress, metadata, job \"PATTERN\", confine, "
-				       "enforce");
+				       "enforce, log");
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
 		char conf[64], names[128], *start, *end, *rest;
 		struct loaded loaded;
@@ -200,7 +202,7 @@ static void test_example_has_every_key(void **state)
 			listed_n++;
 		}
 	}
-	assert_int_equal(listed_n, 41);
+	assert_int_equal(listed_n, 42);
 }
 
 static void test_every_key_counts(void **state)
@@ -212,13 +214,14 @@ static void test_every_key_counts(void **state)
 		   "[docker]\nsocket = unix:///run/other.sock\nbridges = br-a, docker0\tbr.1@x\n"
 		   "[cgroup]\ndriver = systemd\nrequired = no\nparent = jobs.slice\n"
 		   "engine = /system.slice/docker.service/\n"
-		   "[nftables]\nowner = no\n"
+		   "[nftables]\nowner = no\n[log]\ngroup = 65535\n"
 		   "[marks]\nbystander = 1\ncontainer = 65536\nhost = 0X80000000\n");
 	loaded = load_good((struct config_sources){ 0 });
 	assert_int_equal(loaded.config.on_violation, ON_VIOLATION_FENCE);
 	assert_int_equal(loaded.config.unconfinable, UNCONFINABLE_QUARANTINE);
 	assert_false(loaded.config.cgroup_required);
 	assert_false(loaded.config.own_tables);
+	assert_int_equal(loaded.config.log_group, 65535);
 	assert_int_equal(loaded.config.ports.shim, 1);
 	assert_int_equal(loaded.config.ports.dcgm, 65535);
 	assert_int_equal(loaded.config.ports.runner, 3);
@@ -234,8 +237,9 @@ static void test_every_key_counts(void **state)
 	assert_int_equal(loaded.config.mark_bystander, 1);
 	assert_int_equal(loaded.config.mark_container, 0x10000);
 	assert_int_equal(loaded.config.mark_host, 0x80000000);
-	write_conf("[cgroup]\ndriver = cgroupfs\nparent = /a/b\n");
+	write_conf("[cgroup]\ndriver = cgroupfs\nparent = /a/b\n[log]\ngroup = 0\n");
 	loaded = load_good((struct config_sources){ 0 });
+	assert_int_equal(loaded.config.log_group, 0);
 	assert_int_equal(loaded.config.cgroup_driver, CGROUP_DRIVER_CGROUPFS);
 	assert_string_equal(loaded.config.cgroup_parent, "a/b");
 }
@@ -298,6 +302,10 @@ static void test_bad_values(void **state)
 		{ "ports", "shim", "4294977294", "must be a TCP port" },
 		{ "ports", "shim", "18446744073709562614", "must be a TCP port" },
 		{ "ports", "dcgm", "-1", "must be a TCP port" },
+		{ "log", "group", "65536", "must be an NFLOG group, 1 to 65535, or 0" },
+		{ "log", "group", "-1", "must be an NFLOG group" },
+		{ "log", "group", "", "must be an NFLOG group" },
+		{ "log", "group", "no", "must be an NFLOG group" },
 		{ "ports", "dcgm", "+1", "must be a TCP port" },
 		{ "ports", "dcgm", "", "must be a TCP port" },
 		{ "ports", "runner", "010999", "must be a TCP port" },
