@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files attempt_*.c share: questions to a directory, which may be NULL. Borrowed answers. */
+#pragma once
+
+#include "jobfence/attempt.h"
+
+const struct party *directory_port(const struct directory *directory, int ifindex);
+/* @bridge 0: on whichever. */
+const struct party *directory_address(const struct directory *directory, int bridge,
+				      const struct ip_addr *ip);
+const struct party *directory_mac(const struct directory *directory, int bridge,
+				  const struct mac_addr *mac);
+const struct party *directory_tag(const struct directory *directory, uint32_t tag);
+const struct party *directory_published(const struct directory *directory, uint8_t protocol,
+					const struct ip_addr *ip, uint16_t port);
+bool directory_is_bridge(const struct directory *directory, int ifindex);
