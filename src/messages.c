@@ -9,6 +9,41 @@
 #include <syslog.h>
 
 static const struct message_spec specs[MESSAGE_MAX] = {
+	[MESSAGE_ATTEMPT] = {
+		"55d26e217d7b428fa31aba210f0ecfa8", "attempt", LOG_NOTICE,
+		"Something that jobs may not do was tried and stopped",
+		"The rules stopped what @JOBFENCE_SOURCE@ sent to @JOBFENCE_DESTINATION@ (rule\n"
+		"@JOBFENCE_RULE@). The first attempt of a container by one rule on one port is told\n"
+		"at once, further ones once a minute with their number.\n"
+		"Where JOBFENCE_CONTAINER is missing, it could not be told for certain who it was.",
+		"One attempt may be a mistake of the job: a default address, a scan by a library.\n"
+		"Many on many ports are a reason to look at the job. What jobs are meant to reach\n"
+		"is opened in [egress] of jobfence.conf(5). The rules are in jobfence-rulesets(7).",
+	},
+	[MESSAGE_ATTEMPT_AUDITED] = {
+		"0c6603a2dd904d1aa1cd26cf34f30ef8", "attempt-audited", LOG_NOTICE,
+		"Something that jobs may not do was tried and let through (audit)",
+		"Rule @JOBFENCE_RULE@ is in audit mode: it would have stopped what\n"
+		"@JOBFENCE_SOURCE@ sent to @JOBFENCE_DESTINATION@, and did not.",
+		"See which of these your jobs need, open them in [egress], then take the group out\n"
+		"of audit in [enforce] of jobfence.conf(5).",
+	},
+	[MESSAGE_ATTEMPTS_LOST] = {
+		"0d55d471481543dd9bd03e487f3dcbb3", "attempts-lost", LOG_NOTICE,
+		"More was stopped than could be told",
+		"Copies of stopped packets were lost on their way to the daemon. They were stopped\n"
+		"all the same and are in the counters; their number in the records is too low.",
+		"nft list table inet jobfence has the counters, also those of each job.",
+	},
+	[MESSAGE_ATTEMPTS_UNTOLD] = {
+		"b216ae3353394aec9d7bb1fb6edd6ffb", "attempts-untold", LOG_WARNING,
+		"What is stopped is not told",
+		"The fence stands, and counts; but there will be no records of single attempts:\n"
+		"either this kernel has no nfnetlink_log, or another program reads the group.",
+		"modprobe nfnetlink_log; or give jobfence a group of its own in [log] of\n"
+		"jobfence.conf(5), or set group = 0 there to do without; then\n"
+		"systemctl reload jobfence.",
+	},
 	[MESSAGE_JOB] = {
 		"d6400632354c458a856acc0819dbee41", "job", LOG_NOTICE,
 		"A job is confined",

@@ -32,6 +32,8 @@ struct reconcile {
 	bool asked;      /* and this is known */
 	enum ownership ownership;
 	bool held[FAMILY_MAX]; /* was seen to be ours */
+	struct job_tag *tags;
+	size_t tags_n;
 };
 
 int reconcile_new(struct nft *nft, struct reconcile **ret_reconcile)
@@ -54,6 +56,7 @@ struct reconcile *reconcile_free(struct reconcile *reconcile)
 		return NULL;
 	ruleset_free(reconcile->actual);
 	free(reconcile->verdicts);
+	free(reconcile->tags);
 	free(reconcile->skeleton);
 	free(reconcile);
 	return NULL;
@@ -92,6 +95,27 @@ enum ownership reconcile_ownership(struct reconcile *reconcile)
 struct verdict *reconcile_take_verdicts(struct reconcile *reconcile)
 {
 	return take_ptr(reconcile->verdicts);
+}
+
+const struct job_tag *reconcile_tags(const struct reconcile *reconcile, size_t *ret_n)
+{
+	*ret_n = reconcile->tags_n;
+	return reconcile->tags;
+}
+
+/* Without memory for them there are none. */
+static void keep_tags(struct reconcile *reconcile, const struct ruleset *desired)
+{
+	const struct elems *elems = &desired->sets[SET_JOB_TAGS];
+
+	free(reconcile->tags);
+	reconcile->tags = calloc(elems->n + 1, sizeof(*reconcile->tags));
+	reconcile->tags_n = reconcile->tags ? elems->n : 0;
+	for (size_t i = 0; i < reconcile->tags_n; i++) {
+		memcpy(&reconcile->tags[i].cgroup, elems->elem[i].key,
+		       sizeof(reconcile->tags[i].cgroup));
+		reconcile->tags[i].mark = elems->elem[i].data;
+	}
 }
 
 static bool keeps_nothing(const struct ruleset *ruleset)
@@ -458,6 +482,7 @@ int reconcile_run(struct reconcile *reconcile, const struct config *config,
 	ret_result->left_out = reconcile->left_out;
 	if (reconcile->left_out > 0)
 		ret_result->remark = reconcile->left_why;
+	keep_tags(reconcile, desired);
 	if (keeps_nothing(desired) && !ret_result->unsure)
 		reconcile->actual = take_ptr(desired);
 	free(reconcile->verdicts);

@@ -14,6 +14,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "jobfence/attempts.h"
 #include "jobfence/clock.h"
 #include "jobfence/commands.h"
 #include "jobfence/host.h"
@@ -54,6 +55,7 @@ struct daemon {
 	struct monitor *monitor;
 	struct reconcile *reconcile;
 	struct report *report;
+	struct attempts *attempts; /* NULL: what is stopped is not told */
 	struct watchdog *watchdog;
 	struct tally *tally;               /* NULL: no file for it */
 	uint32_t generation;               /* of the ruleset, when it was last asked for */
@@ -139,7 +141,18 @@ static int get_model(struct daemon *d, struct model *ret_model, struct diag *dia
 		return diag_set(diag, r, "no memory for the picture of the host");
 	ret_model->bridge_meta = d->bridge_meta;
 	ret_model->egress = d->egress;
+	ret_model->records = d->attempts != NULL;
 	return 0;
+}
+
+static void learn(struct daemon *d, const struct model *model, const struct verdict *verdicts)
+{
+	size_t n;
+	const struct job_tag *tags = reconcile_tags(d->reconcile, &n);
+
+	/* while the engine is silent who was there still is */
+	if (d->attempts && verdicts && model->in_sync)
+		attempts_learn(d->attempts, model, verdicts, tags, n, &d->config.ports);
 }
 
 static int step(struct daemon *d)
@@ -178,6 +191,7 @@ static int step(struct daemon *d)
 	d->healing = false;
 	verdicts = reconcile_take_verdicts(d->reconcile);
 	report_changes(d->report, &model, verdicts);
+	learn(d, &model, verdicts);
 	free(verdicts);
 	/* what a long step took is not needed soon, and giving it back takes less */
 	if (d->step_usec >= LONG_USEC)
@@ -309,6 +323,25 @@ static int make_host(struct daemon *d, struct host **ret_host, struct diag *diag
 	return 0;
 }
 
+/* The reader first: rules that nobody could be told by are left out. */
+static void open_records(struct daemon *d)
+{
+	struct diag diag = { 0 };
+	int r = 0;
+
+	d->attempts = attempts_free(d->attempts);
+	if (!d->config.log_group)
+		return;
+	if (nft_probe_log(d->nft) == 0)
+		r = diag_set(&diag, -EOPNOTSUPP, "this kernel lacks NFLOG (module nfnetlink_log)");
+	if (r >= 0)
+		r = attempts_new(d->event, d->config.log_group, &d->attempts, &diag);
+	if (r < 0)
+		log_event(MESSAGE_ATTEMPTS_UNTOLD,
+			  "what is stopped is counted and not told one by one: %s",
+			  diag.text[0] ? diag.text : strerror(-r));
+}
+
 static void refuse_reload(struct daemon *d, const struct diag *diag)
 {
 	d->refused = *diag;
@@ -361,6 +394,8 @@ static void reload(struct daemon *d)
 	tally_set(d->tally, TALLY_RELOAD_GOOD, 1);
 	reconcile_own(d->reconcile, d->config.own_tables);
 	reconcile_forget(d->reconcile);
+	if (!d->attempts || d->config.log_group != before.log_group)
+		open_records(d);
 	say_mode(d);
 	request(d);
 }
@@ -468,7 +503,8 @@ static void learn_features(struct daemon *d)
 	d->egress = nft_probe_egress(d->nft) > 0;
 	say_features(d->bridge_meta, d->egress);
 	say_ownership(&d->says, reconcile_ownership(d->reconcile));
-	if (d->bridge_meta || d->egress)
+	open_records(d);
+	if (d->bridge_meta || d->egress || d->attempts)
 		request(d);
 }
 
@@ -505,6 +541,7 @@ static void daemon_done(struct daemon *d)
 	monitor_free(d->monitor);
 	reconcile_free(d->reconcile);
 	report_free(d->report);
+	attempts_free(d->attempts);
 	nft_close(d->nft);
 	sd_event_source_disable_unref(d->reconcile_source);
 	sd_event_source_disable_unref(d->late_source);

@@ -9,6 +9,11 @@
 #include <stdio.h>
 
 enum message {
+	/* what was stopped */
+	MESSAGE_ATTEMPT,
+	MESSAGE_ATTEMPT_AUDITED,
+	MESSAGE_ATTEMPTS_LOST,
+	MESSAGE_ATTEMPTS_UNTOLD,
 	/* who is on this host */
 	MESSAGE_JOB,
 	MESSAGE_JOB_GONE,

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "jobfence/attempt.h"
 #include "jobfence/nft.h"
 #include "jobfence/policy.h"
 
@@ -66,3 +67,5 @@ void reconcile_touched(struct reconcile *reconcile);
 /* The verdicts of the last step, in the order of its model, which become the caller's; NULL where they
  * were taken. */
 struct verdict *reconcile_take_verdicts(struct reconcile *reconcile);
+/* The tags that it gave to host jobs; borrowed until the next. */
+const struct job_tag *reconcile_tags(const struct reconcile *reconcile, size_t *ret_n);

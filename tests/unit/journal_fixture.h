@@ -15,6 +15,7 @@
 
 static char journal_fields[32][1100]; /* of the last record */
 static size_t journal_fields_n, journal_records;
+static size_t journal_seen[MESSAGE_MAX]; /* how many of each */
 
 /* In the place of libsystemd's. */
 int sd_journal_sendv(const struct iovec *iov, int n);
@@ -25,6 +26,11 @@ int sd_journal_sendv(const struct iovec *iov, int n)
 	for (int i = 0; i < n && i < 32; i++)
 		snprintf(journal_fields[journal_fields_n++], sizeof(journal_fields[0]), "%.*s",
 			 (int)iov[i].iov_len, (const char *)iov[i].iov_base);
+	for (size_t i = 0; i < journal_fields_n; i++)
+		for (size_t j = 0; j < MESSAGE_MAX; j++)
+			journal_seen[j] += strncmp(journal_fields[i], "MESSAGE_ID=", 11) == 0 &&
+					   strcmp(journal_fields[i] + 11,
+						  message_spec((enum message)j)->id) == 0;
 	return 0;
 }
 
