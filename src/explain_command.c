@@ -71,7 +71,7 @@ static int print(const struct explanation *explanation, bool as_json)
 	if (!out)
 		return -ENOMEM;
 	explain_print(out, explanation);
-	if (fclose(out) != 0)
+	if (term_close(out, &text) < 0)
 		return -ENOMEM;
 	term_look(stdout, &term);
 	term_emit(stdout, &term, text);

@@ -271,7 +271,7 @@ static int print_top(FILE *out, const struct status_view *view)
 		fprintf(plain, "\n");
 		status_print_head(plain, view);
 	}
-	if (fclose(plain) != 0)
+	if (term_close(plain, &text) < 0)
 		return -ENOMEM;
 	mark_head(out, view, text + strspn(text, "\n"));
 	return 0;
@@ -287,7 +287,7 @@ static int print_posture(FILE *out, const struct status_view *view)
 	if (!plain)
 		return -ENOMEM;
 	status_print_posture(plain, view);
-	if (fclose(plain) != 0)
+	if (term_close(plain, &text) < 0)
 		return -ENOMEM;
 	rest = text;
 	for (char *line; rest && *rest && (line = strsep(&rest, "\n"));)
@@ -330,7 +330,7 @@ int status_show(FILE *out, const struct status_view *view, const struct term *te
 	if (!marked)
 		return -ENOMEM;
 	r = lay_out(marked, view, term);
-	if (fclose(marked) != 0 || r < 0)
+	if (term_close(marked, &text) < 0 || r < 0)
 		return -ENOMEM;
 	term_emit(out, term, text);
 	return 0;

@@ -106,7 +106,7 @@ static int turn(struct watch *watch)
 	if (!out)
 		return -ENOMEM;
 	r = status_show(out, &look.view, &term);
-	if (fclose(out) != 0 || r < 0)
+	if (term_close(out, &text) < 0 || r < 0)
 		return -ENOMEM;
 	if (term.width > 0)
 		draw(watch, &term, text);

@@ -6,6 +6,7 @@
  */
 #include "jobfence/term.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -127,15 +128,15 @@ static void emit_line(FILE *out, const struct term *term, char *line)
 	} while (*line);
 }
 
-void term_emit(FILE *out, const struct term *term, const char *text)
+void term_emit(FILE *out, const struct term *term, char *text)
 {
-	char *copy = strdup(text), *rest = copy;
+	while (text && *text)
+		emit_line(out, term, strsep(&text, "\n"));
+}
 
-	if (!copy) { /* better unadorned than nothing */
-		fputs(text, out);
-		return;
-	}
-	while (rest && *rest)
-		emit_line(out, term, strsep(&rest, "\n"));
-	free(copy);
+int term_close(FILE *stream, char *const *text)
+{
+	bool failed = ferror(stream) != 0;
+
+	return fclose(stream) != 0 || failed || !*text ? -ENOMEM : 0;
 }

@@ -28,9 +28,12 @@ void term_look(FILE *out, struct term *ret_term);
 
 /*
  * Writes @text to @out without its marks; on a terminal broken between words, so that no line is
- * longer than it is wide, and in colour where it has colours. Pure but for writing.
+ * longer than it is wide, and in colour where it has colours. @text is used up. Pure but for writing.
  */
-void term_emit(FILE *out, const struct term *term, const char *text);
+void term_emit(FILE *out, const struct term *term, char *text);
+
+/* Closes a stream of open_memstream(). Returns 0 or -ENOMEM: then the text is not whole, or none. */
+int term_close(FILE *stream, char *const *text);
 
 /* The columns that @text takes: characters, of whatever number of bytes. */
 size_t term_columns(const char *text);

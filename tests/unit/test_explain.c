@@ -246,7 +246,8 @@ static void is_explained(struct seen *seen, size_t i, const char *name)
 		.verdicts = seen->expected.verdicts,
 	};
 	const struct term plain = { 0 }, narrow = { .width = 60 };
-	_cleanup_free_ char *marked = NULL, *text = NULL, *small = NULL, *json_text = NULL;
+	_cleanup_free_ char *marked = NULL, *text = NULL, *small = NULL, *json_text = NULL,
+			    *copy = NULL;
 	size_t size;
 	char file[64], *rest, *line;
 	FILE *out = open_memstream(&marked, &size);
@@ -256,8 +257,9 @@ static void is_explained(struct seen *seen, size_t i, const char *name)
 	e.reach = &reach;
 	explain_print(out, &e);
 	fclose(out);
+	copy = strdup(marked);
 	out = open_memstream(&text, &size);
-	term_emit(out, &plain, marked);
+	term_emit(out, &plain, copy);
 	fclose(out);
 	snprintf(file, sizeof(file), "explain-%s.txt", name);
 	is_golden(file, text);

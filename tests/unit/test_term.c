@@ -15,12 +15,13 @@
 static char *emitted(const char *text, unsigned width, bool colour)
 {
 	const struct term term = { .width = width, .colour = colour };
+	_cleanup_free_ char *copy = strdup(text);
 	char *buffer = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&buffer, &size);
 
 	assert_non_null(out);
-	term_emit(out, &term, text);
+	term_emit(out, &term, copy);
 	fclose(out);
 	return buffer;
 }
