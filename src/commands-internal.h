@@ -16,7 +16,8 @@ struct observer {
 	struct host *host;           /* owned */
 	struct nft *nft; /* owned; NULL where netlink cannot be had: nft_trouble says why */
 	struct diag nft_trouble;
-	bool probed; /* whether the kernel has `meta ibrname` was asked, not assumed */
+	int owner_possible; /* a table can be owned: 0 not asked yet, 1 yes, -1 no */
+	bool probed;        /* whether the kernel has `meta ibrname` was asked, not assumed */
 };
 
 /* Returns 0 or -errno with @diag. Without privileges it succeeds, with less. */

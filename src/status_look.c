@@ -36,6 +36,14 @@ static uint32_t local_proxies(const struct host *host, const struct model *model
 	return bits;
 }
 
+/* It costs an aborted transaction: once for all looks. */
+static bool owner_possible(struct observer *observer)
+{
+	if (observer->owner_possible == 0)
+		observer->owner_possible = nft_probe_owner(observer->nft) > 0 ? 1 : -1;
+	return observer->owner_possible > 0;
+}
+
 int status_look(struct observer *observer, const struct config_origin *origin,
 		struct status_look *ret_look)
 {
@@ -68,7 +76,7 @@ int status_look(struct observer *observer, const struct config_origin *origin,
 		view->owner = owner_judge(look->live, view->daemon_pid, look->owner);
 	view->owner_text = look->owner;
 	if (view->owner == OWNER_NOBODY && observer->config->own_tables)
-		view->owner_possible = nft_probe_owner(observer->nft) > 0;
+		view->owner_possible = owner_possible(observer);
 	r = status_view_fill(view);
 	if (r >= 0)
 		status_ages(view);
