@@ -82,8 +82,8 @@ fail2ban_start() {
 	host_exec sh -eu <<-'END' || return 1
 		: >/run/auth.log
 		rm -f /etc/fail2ban/jail.d/*
-		printf '[DEFAULT]\nbackend = polling\nbanaction = nftables-multiport\n' >/etc/fail2ban/jail.d/test.conf
-		printf '[sshd]\nenabled = true\nlogpath = /run/auth.log\n' >>/etc/fail2ban/jail.d/test.conf
+		printf '[DEFAULT]\nbanaction = nftables-multiport\n' >/etc/fail2ban/jail.d/test.conf
+		printf '[sshd]\nenabled = true\nbackend = polling\nport = 22\nlogpath = /run/auth.log\n' >>/etc/fail2ban/jail.d/test.conf
 		printf '[Definition]\nlogtarget = /run/fail2ban.log\ndbfile = None\n' >/etc/fail2ban/fail2ban.local
 	END
 	fail2ban_do start && host_wait 10000 fail2ban_do ping

@@ -34,10 +34,10 @@ offers_bash() {
 # The functions of zsh's own completion are stand-ins: they need a terminal.
 offers_zsh() {
 	# shellcheck disable=SC2016 # for the inner shell
-	zsh -fc 'file=$1; shift
+	zsh -fc 'fpath=($1); shift
 		_describe() { print -rl -- ${${(P)4}%%:*} }
 		_files() { print -rl -- ./* }
-		source $file; words=("$@") CURRENT=$#; _jobfence' zsh "$HERE/_jobfence" "$@" 2>&1 |
+		autoload _jobfence; words=("$@") CURRENT=$#; _jobfence' zsh "$HERE" "$@" 2>&1 |
 		starting "${!#}"
 }
 

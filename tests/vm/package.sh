@@ -82,13 +82,18 @@ figures() { # NAME
 	LEAKS=$(cat "$root"/h.*.log | grep -c ' leak ')
 }
 
+knocks() { # NAME MORE-THAN
+	figures "$1"
+	[ "$TRIES" -gt "$2" ]
+}
+
 # hammered WHAT: since the last time it was asked, both jobs knocked and nothing opened
 declare -A TRIED=()
 hammered() {
 	local name
 
 	for name in "$GAMMA" "$ALPHA"; do
-		figures "$name"
+		host_wait 10000 knocks "$name" $((${TRIED[$name]:-0} + 10))
 		check_that "$1: attempts of ${name%%-*}" $((TRIES - ${TRIED[$name]:-0})) -gt 10
 		check "… that got through" 0 "$LEAKS"
 		TRIED[$name]=$TRIES
@@ -156,7 +161,6 @@ removed() {
 		"$(tables) $([ -e /etc/jobfence/jobfence.conf ] && echo yes) $([ -e /usr/sbin/jobfence ] || echo no)"
 	check "Docker is not held back without" active "$(systemctl restart docker; property docker ActiveState)"
 	docker start "$GAMMA" "$ALPHA" >/dev/null
-	sleep 2
 	hammered "with the ruleset alone"
 	apt_do install -y "$NEXT"
 	check "installed again" "0 active" "$? $(property jobfence ActiveState)"
@@ -174,7 +178,6 @@ taken_down() {
 	apt_do install -y "$NEXT"
 	check "installed again: tables" "0 3" "$? $(tables)"
 	docker start "$GAMMA" "$ALPHA" >/dev/null
-	sleep 2
 	hammered "after that"
 }
 
@@ -190,11 +193,15 @@ purged() {
 		! -path '/run/systemd/*' ! -path '/run/docker*' | head -n 5 | paste -sd' ')"
 	check "folders for cgroups" '' "$(find /sys/fs/cgroup -name 'jobfence*' ! -name 'jobfence-vm*')"
 	check "Docker runs" active "$(property docker ActiveState)"
-	sleep 2
 	for name in "$GAMMA" "$ALPHA"; do
-		figures "$name"
+		host_wait 10000 leaks "$name"
 		check_that "control: attempts of ${name%%-*} that get through now" "$LEAKS" -gt 10
 	done
+}
+
+leaks() {
+	figures "$1"
+	[ "$LEAKS" -gt 10 ]
 }
 
 # The daemon under the profile of contrib/apparmor, where the machine has AppArmor.
