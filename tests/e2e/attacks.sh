@@ -100,7 +100,7 @@ list_attacks() {
 	local lo='inet loopback loopback_forged'
 	local sport='inet from_container tcp sport @host_apis'
 	# with br_netfilter: twice; and the last line of defence, at the port itself
-	local stranger='bridge forward jump between_ports; inet forward jump to_bridge; ?netdev injected drop'
+	local stranger='bridge forward jump between_ports; inet forward jump to_bridge; ?netdev injected name .injected'
 
 	attack "raw SYN, then the shim" "inet host_job_forged" "$any; $syn" \
 		"attack_rawsyn 127.0.0.1 10998 shim"
