@@ -60,7 +60,7 @@ install() {
 package() {
 	local drop_in=/etc/systemd/system/docker.service.d/00-jobfence-vm.conf
 
-	DEBIAN_FRONTEND=noninteractive apt-get -q install -y build/deb/jobfence_*.deb &&
+	DEBIAN_FRONTEND=noninteractive apt-get -q install -y "$PWD"/build/deb/jobfence_*.deb &&
 		[ "$(systemctl is-active jobfence) $(systemctl is-enabled jobfence)" = "active enabled" ] &&
 		nft list table inet jobfence >/dev/null && mkdir -p "${drop_in%/*}" &&
 		printf "[Service]\nExecStartPre=/bin/sh -c 'nft list tables >/run/jobfence-vm-tables'\n" >$drop_in &&
