@@ -13,15 +13,15 @@
 
 /* clang-format off */
 static const struct attempt_rule rules[] = {
-	{ .name = "spoofed", .by = BY_SENDER, .say = SAY_SEND, .what = "packets with a source that is not its own" },
-	{ .name = "past_bridge", .by = BY_SENDER, .say = SAY_SEND, .what = "frames that pass its bridge by" },
-	{ .name = "job_to_host", .by = BY_SENDER, .say = SAY_REACH, .what = "this host" },
-	{ .name = "job_to_bystander", .by = BY_SENDER, .say = SAY_REACH, .what = "a container" },
+	{ .name = "spoofed", .by = BY_SENDER, .say = SAY_SEND, .what = "packets with a source that is not its own", .from_bridge = true },
+	{ .name = "past_bridge", .by = BY_SENDER, .say = SAY_SEND, .what = "frames that pass its bridge by", .from_bridge = true },
+	{ .name = "job_to_host", .by = BY_SENDER, .say = SAY_REACH, .what = "this host", .from_bridge = true },
+	{ .name = "job_to_bystander", .by = BY_SENDER, .say = SAY_REACH, .what = "a container", .from_bridge = true },
 	{ .name = "to_job", .by = BY_SENDER, .say = SAY_REACH, .what = "a container" },
-	{ .name = "bridge_job_quarantined", .by = BY_SENDER, .say = SAY_REACH, .what = "" },
-	{ .name = "job_to_denied", .by = BY_SENDER, .say = SAY_REACH, .what = "what the configuration denies" },
-	{ .name = "job_to_metadata", .by = BY_SENDER, .say = SAY_REACH, .what = "the cloud's metadata" },
-	{ .name = "job_to_internal", .by = BY_SENDER, .say = SAY_REACH, .what = "an internal network" },
+	{ .name = "bridge_job_quarantined", .by = BY_SENDER, .say = SAY_REACH, .what = "", .from_bridge = true },
+	{ .name = "job_to_denied", .by = BY_SENDER, .say = SAY_REACH, .what = "what the configuration denies", .from_bridge = true },
+	{ .name = "job_to_metadata", .by = BY_SENDER, .say = SAY_REACH, .what = "the cloud's metadata", .from_bridge = true },
+	{ .name = "job_to_internal", .by = BY_SENDER, .say = SAY_REACH, .what = "an internal network", .from_bridge = true },
 	{ .name = "host_job_to_host_api", .by = BY_TAG, .say = SAY_REACH, .what = "dstack's port" },
 	{ .name = "host_job_forged", .by = BY_TAG, .say = SAY_SEND, .what = "raw packets in somebody else's place" },
 	{ .name = "host_job_to_published", .by = BY_TAG, .say = SAY_REACH, .what = "a published port" },
@@ -147,8 +147,7 @@ static struct party nobody(const struct attempt *a, const struct attempt_rule *r
 		party.kind = PARTY_HOST_JOB;
 	else if (rule->by == BY_NOBODY)
 		party.kind = PARTY_UNKNOWN;
-	else if (a->family == NFPROTO_BRIDGE || came_from_bridge(a, now) ||
-		 strcmp(rule->name, "past_bridge") == 0)
+	else if (rule->from_bridge || a->family == NFPROTO_BRIDGE || came_from_bridge(a, now))
 		party.kind = PARTY_UNNAMED;
 	else if (!ip_addr_is_set(&a->from))
 		party.kind = PARTY_UNKNOWN;

@@ -128,6 +128,7 @@ struct attempt_rule {
 	enum attempt_say say;
 	const char *what; /* of whom or what, where nothing better is known */
 	bool target_tag;  /* the tag is the target's */
+	bool from_bridge; /* nobody but a container on a bridge meets it */
 };
 
 /* NULL: no rule that is told. */

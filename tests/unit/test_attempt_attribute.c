@@ -306,8 +306,11 @@ static void others(void **state)
 	/* nobody is known at all */
 	a = attempt("job_to_host", NFPROTO_IPV4, NF_INET_PRE_ROUTING, "172.17.0.2", "172.17.0.1",
 		    22);
+	a.in = BRIDGE;
 	assert_true(attempt_attribute(&a, NULL, NULL, &r));
-	assert_int_not_equal(r.who.kind, PARTY_CONTAINER);
+	assert_int_equal(r.who.kind, PARTY_UNNAMED);
+	assert_string_equal(said(&r), "a container that nobody has named tried to reach this host "
+				      "(172.17.0.1:22/tcp): stopped");
 }
 
 /* Who has gone meanwhile may have sent it; who is there now comes first. */
