@@ -8,10 +8,15 @@
 
 #include <string.h>
 
-#define FIELD 30 /* pixels, a side */
-#define LEFT 330 /* of the fields */
-#define TOP 250
-#define CHAR_WIDTH 7
+#define FIELD 30      /* pixels, a side */
+#define LETTER 8      /* wide; no font of the 13 pixels is wider */
+#define HEAD 70       /* of the picture's title */
+#define KEY_WIDTH 960 /* of the words below */
+
+/* Where the fields begin, and what the slanted titles need to their right. */
+struct canvas {
+	size_t left, top, right;
+};
 
 static void print_escaped(FILE *out, const char *text)
 {
@@ -48,22 +53,44 @@ static void print_word(FILE *out, size_t x, size_t y, const char *class, const c
 	fprintf(out, "</text>\n");
 }
 
-static void print_titles(FILE *out, const struct matrix_view *view)
+/* Titles lean by 55 degrees: of their length they need four fifths up and three to the side. */
+static struct canvas measure(const struct matrix_view *view)
+{
+	size_t row = 0, column = 0;
+	char name[MATRIX_NAME_MAX + 16];
+
+	for (size_t i = 0; i < view->rows_n; i++) {
+		size_t n = strlen(matrix_line_text(view, &view->rows[i], true, name, sizeof(name)));
+
+		row = n > row ? n : row;
+	}
+	for (size_t j = 0; j < view->columns_n; j++) {
+		size_t n = strlen(
+			matrix_line_text(view, &view->columns[j], false, name, sizeof(name)));
+
+		column = n > column ? n : column;
+	}
+	return (struct canvas){ .left = 30 + row * LETTER,
+				.top = HEAD + column * LETTER * 5 / 6,
+				.right = column * LETTER * 3 / 5 };
+}
+
+static void print_titles(FILE *out, const struct matrix_view *view, const struct canvas *at)
 {
 	char name[MATRIX_NAME_MAX + 16];
 
 	for (size_t j = 0; j < view->columns_n; j++) {
-		size_t x = LEFT + j * FIELD + FIELD / 2 + 4;
+		size_t x = at->left + j * FIELD + FIELD / 2 + 4;
 
-		fprintf(out, "<text transform=\"translate(%zu %d) rotate(-55)\">", x, TOP - 8);
+		fprintf(out, "<text transform=\"translate(%zu %zu) rotate(-55)\">", x, at->top - 8);
 		matrix_line_text(view, &view->columns[j], false, name, sizeof(name));
 		print_escaped(out, name);
 		fprintf(out, "</text>\n");
 	}
 	for (size_t i = 0; i < view->rows_n; i++) {
 		matrix_line_text(view, &view->rows[i], true, name, sizeof(name));
-		fprintf(out, "<text x=\"%d\" y=\"%zu\" text-anchor=\"end\">", LEFT - 10,
-			TOP + i * FIELD + FIELD / 2 + 4);
+		fprintf(out, "<text x=\"%zu\" y=\"%zu\" text-anchor=\"end\">", at->left - 10,
+			at->top + i * FIELD + FIELD / 2 + 4);
 		print_escaped(out, name);
 		fprintf(out, "</text>\n");
 	}
@@ -91,7 +118,7 @@ static void print_tip(FILE *out, const struct matrix_view *view, size_t row, siz
 		cell->counter[1] ?: "");
 }
 
-static void print_fields(FILE *out, const struct matrix_view *view)
+static void print_fields(FILE *out, const struct matrix_view *view, const struct canvas *at)
 {
 	for (size_t i = 0; i < view->rows_n; i++)
 		for (size_t j = 0; j < view->columns_n; j++) {
@@ -101,8 +128,8 @@ static void print_fields(FILE *out, const struct matrix_view *view)
 			fprintf(out,
 				"<rect class=\"field %s\" x=\"%zu\" y=\"%zu\" width=\"%d\" "
 				"height=\"%d\" rx=\"5\">",
-				reach_state_name(both(&cell)), LEFT + j * FIELD, TOP + i * FIELD,
-				FIELD, FIELD);
+				reach_state_name(both(&cell)), at->left + j * FIELD,
+				at->top + i * FIELD, FIELD, FIELD);
 			print_tip(out, view, i, j, &cell);
 			fprintf(out, "</rect>\n");
 		}
@@ -134,11 +161,12 @@ static void print_key(FILE *out, const struct matrix_view *view, size_t y)
 void matrix_svg(FILE *out, const struct matrix_view *view)
 {
 	const struct status_view *status = view->status;
-	size_t width = LEFT + view->columns_n * FIELD + 200;
-	size_t height = TOP + view->rows_n * FIELD + 60;
+	const struct canvas at = measure(view);
+	size_t width = at.left + view->columns_n * FIELD + at.right;
+	size_t height = at.top + view->rows_n * FIELD + 60;
 	char text[160];
 
-	width = width < 840 ? 840 : width;
+	width = width < KEY_WIDTH ? KEY_WIDTH : width;
 	fprintf(out,
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%zu\" height=\"%zu\" "
 		"viewBox=\"0 0 %zu %zu\" role=\"img\">\n<title>Who reaches whom on this "
@@ -149,8 +177,8 @@ void matrix_svg(FILE *out, const struct matrix_view *view)
 		 network_mode_name(status->config->mode), ruleset_state_name(status->ruleset),
 		 status->config->audit ? "; NOT ENFORCED: audit" : "");
 	print_word(out, 20, 50, "note", text);
-	print_titles(out, view);
-	print_fields(out, view);
+	print_titles(out, view, &at);
+	print_fields(out, view, &at);
 	print_key(out, view, height - 20);
 	fprintf(out, "</svg>\n");
 }
