@@ -12,6 +12,16 @@
 /* probe_listener.c: who would get a connection to @to; NULL: nobody. */
 const struct listener *probe_listener(const struct sockets *sockets, const struct sock_addr *to);
 
+/* probe_choice.c */
+
+bool probe_is_on_bridge(const struct matrix_view *view, const struct reach_place *place);
+/* It is one of --quick's: host jobs and the host → shim, one bridge job → the shim's port on the host, and →
+ * one other bridge job. */
+bool probe_is_quick(const struct matrix_view *view, const struct reach_flow *flow);
+/* Where more than @max containers live, those on bridges try the next @ring of them only. */
+bool probe_is_spared(const struct matrix_view *view, const struct reach_flow *flow, size_t max,
+		     size_t ring);
+
 /* probe_place.c: a process that stands where a row of the table is, and connects when it is told to. */
 
 struct prober {

@@ -17,6 +17,9 @@
 #define STEP_MAX_MS 20
 #define GRACE_MS 8 /* what was counted may still be answered, by a reset or in spite of it */
 
+#define ALL_PAIRS_MAX 24 /* containers; of more each tries the next ones */
+#define RING 8
+
 volatile sig_atomic_t probe_stop;
 
 static const struct skeleton *skeleton_of(const struct probe *probe)
@@ -31,13 +34,6 @@ static int read_counters(struct probe *probe, uint64_t *counters, struct diag *d
 	return nft_read_counters(probe->nft, skeleton_of(probe), counters, diag);
 }
 
-static bool is_on_bridge(const struct probe *probe, const struct reach_place *place)
-{
-	return (place->kind == REACH_CONTAINER || place->kind == REACH_RUNNER) &&
-	       probe->view->status->expected->verdicts[place->container].placement !=
-		       PLACEMENT_HOST;
-}
-
 /* A counter of frames is for what comes from or goes to a port, and two of them never for TCP: what
  * containers say to each other all the time. */
 static bool is_noise(const struct probe *probe, const struct reach_flow *flow,
@@ -46,8 +42,8 @@ static bool is_noise(const struct probe *probe, const struct reach_flow *flow,
 	if (counter->family == FAMILY_INET)
 		return false;
 	return strcmp(counter->name, "unheard") == 0 || strcmp(counter->name, "job_control") == 0 ||
-	       (!is_on_bridge(probe, &probe->reach->rows[flow->row]) &&
-		!is_on_bridge(probe, &probe->reach->columns[flow->column]));
+	       (!probe_is_on_bridge(probe->view, &probe->reach->rows[flow->row]) &&
+		!probe_is_on_bridge(probe->view, &probe->reach->columns[flow->column]));
 }
 
 static void compare(const struct probe *probe, const struct reach_flow *flow, struct sighting *seen)
@@ -202,50 +198,6 @@ static int try_flow(struct probe *probe, struct prober *prober, size_t i, struct
 
 /* --- which ones --- */
 
-static bool is_bridge_job(const struct probe *probe, const struct reach_place *place)
-{
-	const struct verdict *verdict = &probe->view->status->expected->verdicts[place->container];
-
-	return (place->kind == REACH_CONTAINER || place->kind == REACH_RUNNER) &&
-	       verdict->role == ROLE_JOB && verdict->placement == PLACEMENT_BRIDGE;
-}
-
-static bool is_host_job(const struct probe *probe, const struct reach_place *place)
-{
-	const struct verdict *verdict = &probe->view->status->expected->verdicts[place->container];
-
-	return place->kind == REACH_CONTAINER && verdict->role == ROLE_JOB &&
-	       verdict->placement == PLACEMENT_HOST;
-}
-
-static size_t first_bridge_job(const struct probe *probe)
-{
-	for (size_t i = 0; i < probe->reach->rows_n; i++)
-		if (is_bridge_job(probe, &probe->reach->rows[i]))
-			return i;
-	return SIZE_MAX;
-}
-
-/* --quick: host jobs and the host → shim, one bridge job → the host, and → one other bridge job. */
-static bool is_quick(const struct probe *probe, const struct reach_flow *flow)
-{
-	const struct reach *reach = probe->reach;
-	const struct reach_place *from = &reach->rows[flow->row],
-				 *to = &reach->columns[flow->column];
-	size_t first = first_bridge_job(probe);
-
-	if (to->kind == REACH_SHIM)
-		return from->kind == REACH_HOST || is_host_job(probe, from) || flow->row == first;
-	if (flow->row != first || to->kind != REACH_RUNNER || !is_bridge_job(probe, to))
-		return false;
-	for (size_t j = 0; j < flow->column; j++)
-		if (reach->columns[j].kind == REACH_RUNNER &&
-		    is_bridge_job(probe, &reach->columns[j]) &&
-		    reach->columns[j].container != from->container)
-			return false;
-	return true;
-}
-
 static bool is_local(const struct probe *probe, const struct ip_addr *addr)
 {
 	const struct model *model = &probe->view->status->expected->model;
@@ -267,8 +219,10 @@ static const char *not_tried(const struct probe *probe, const struct reach_flow 
 	if (to->kind == REACH_METADATA &&
 	    (flow->state == REACH_ALLOWED || flow->state == REACH_AUDITED))
 		return "not tried: it is open, and somebody's service";
-	if (probe->quick && !is_quick(probe, flow))
+	if (probe->quick && !probe_is_quick(probe->view, flow))
 		return "not tried: --quick";
+	if (probe_is_spared(probe->view, flow, ALL_PAIRS_MAX, RING))
+		return "not tried: others of its kind are";
 	if (to->kind == REACH_HOST && !listener)
 		return "not tried: nobody listens there";
 	if (!flow->by_listener && !flow->listener)

@@ -306,12 +306,70 @@ static void who_listens(void **state)
 	}
 }
 
+/* Of a few others each, and in the end of every one. */
+static void a_ring_of_many(void **state)
+{
+	struct fixture *f = *state;
+	struct shown shown;
+	bool from[CONTAINERS] = { 0 }, to[CONTAINERS] = { 0 };
+	size_t tried = 0, spared = 0;
+
+	show(f, &shown);
+	for (size_t i = 0; i < f->reach.flows_n; i++) {
+		const struct reach_flow *flow = &f->reach.flows[i];
+		const struct reach_place *row = &f->reach.rows[flow->row];
+		const struct reach_place *column = &f->reach.columns[flow->column];
+
+		assert_false(probe_is_spared(&shown.view, flow, CONTAINERS, 1));
+		if (probe_is_spared(&shown.view, flow, CONTAINERS - 1, 2)) {
+			assert_true(row->kind == REACH_CONTAINER);
+			assert_false(people[row->container].on_host);
+			assert_true(column->kind == REACH_CONTAINER ||
+				    column->kind == REACH_RUNNER);
+			spared++;
+		} else if (row->kind == REACH_CONTAINER && column->kind == REACH_CONTAINER) {
+			from[row->container] = to[column->container] = true;
+			tried++;
+		}
+	}
+	assert_true(spared > 0 && tried > 0);
+	for (size_t i = 0; i < CONTAINERS; i++)
+		assert_true(from[i] && to[i]);
+	hide(&shown);
+}
+
+static void the_quick_ones(void **state)
+{
+	struct fixture *f = *state;
+	struct shown shown;
+	size_t n = 0, shim = 0, runner = 0;
+
+	show(f, &shown);
+	for (size_t i = 0; i < f->reach.flows_n; i++) {
+		const struct reach_flow *flow = &f->reach.flows[i];
+
+		if (!probe_is_quick(&shown.view, flow))
+			continue;
+		n++;
+		shim += f->reach.columns[flow->column].kind == REACH_SHIM;
+		runner += f->reach.columns[flow->column].kind == REACH_RUNNER;
+	}
+	/* three host jobs, the host, one bridge job, both families; its neighbour's runner, which is
+	 * published on no address that it could dial */
+	assert_int_equal(shim, 10);
+	assert_int_equal(runner, 2);
+	assert_int_equal(n, 12);
+	hide(&shown);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(judged),
 		cmocka_unit_test(tried_again),
 		cmocka_unit_test_setup_teardown(shown_to_a_person, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_ring_of_many, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_quick_ones, set_up, tear_down),
 		cmocka_unit_test(exit_codes),
 		cmocka_unit_test(who_listens),
 	};
