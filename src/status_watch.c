@@ -33,7 +33,8 @@ static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, 
 	struct watch *watch = data;
 
 	watch->ended = true;
-	return 0;
+	/* also of the loop that waits for an engine which is slow to answer */
+	return sd_event_exit(watch->observer->event, 0);
 }
 
 static int on_resize(sd_event_source *source, const struct signalfd_siginfo *info, void *data)

@@ -7,6 +7,41 @@ set -u
 # shellcheck source=tests/e2e/checks.sh
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 
+# --- a terminal -------------------------------------------------------------------------------------------
+
+ENVIRONMENT=(TERM=xterm)
+# on_terminal COLUMNS SECONDS SIGNAL COMMAND…: what a terminal gets; with a signal after so many seconds.
+# Its last line is the exit code.
+on_terminal() {
+	host_exec python3 - "$@" <<-'END'
+		import fcntl, os, pty, signal, struct, sys, termios, time
+		columns, seconds, name = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+		pid, fd = pty.fork()
+		if pid == 0:
+		    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
+		    os.environ.setdefault("TERM", "xterm")
+		    os.execvp(sys.argv[4], sys.argv[4:])
+		if seconds:
+		    time.sleep(seconds)
+		    os.kill(pid, getattr(signal, name))
+		text = b""
+		while True:
+		    try:
+		        some = os.read(fd, 65536)
+		    except OSError:
+		        break
+		    if not some:
+		        break
+		    text += some
+		print(text.decode().replace("\r\n", "\n"))
+		print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+	END
+}
+cli_on_terminal() { # COLUMNS SECONDS SIGNAL COMMAND…
+	on_terminal "$1" "$2" "$3" env "${ENVIRONMENT[@]}" RUNTIME_DIRECTORY=/run/jobfence "$JOBFENCE" "${@:4}" \
+		--config "$HOST_DIR/jobfence.conf"
+}
+
 # --- engines that cannot be fenced -------------------------------------------------------------------
 
 fake_start() {
@@ -60,6 +95,16 @@ fake be rootless
 fake cut
 host_wait 5000 logged 'lost: it is rootless'
 check "one that becomes rootless is lost" 0 $?
+fake be docker
+fake put job 1
+fake hold 1
+since=$(now_ms)
+got=$(cli_on_terminal 80 1.5 SIGINT status --watch)
+check "a signal ends --watch while the engine is slow to answer" 0 "${got##*$'\n'}"
+check_that "ms until then" $(($(now_ms) - since)) -lt 4500
+fake release 1
+fake gone 1
+fake be rootless
 jobfence_runs
 check "the daemon runs on" 0 $?
 check "the fence stands" 0 "$(host_exec nft list table inet jobfence >/dev/null; echo $?)"
@@ -165,37 +210,6 @@ check "the JSON is as its schema says" 0 $?
 
 # --- status on a terminal --------------------------------------------------------------------------------
 
-# on_terminal COLUMNS SECONDS SIGNAL COMMAND…: what a terminal gets; with a signal after so many seconds.
-# Its last line is the exit code.
-on_terminal() {
-	host_exec python3 - "$@" <<-'END'
-		import fcntl, os, pty, signal, struct, sys, termios, time
-		columns, seconds, name = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
-		pid, fd = pty.fork()
-		if pid == 0:
-		    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
-		    os.environ.setdefault("TERM", "xterm")
-		    os.execvp(sys.argv[4], sys.argv[4:])
-		if seconds:
-		    time.sleep(seconds)
-		    os.kill(pid, getattr(signal, name))
-		text = b""
-		while True:
-		    try:
-		        some = os.read(fd, 65536)
-		    except OSError:
-		        break
-		    if not some:
-		        break
-		    text += some
-		print(text.decode().replace("\r\n", "\n"))
-		print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-	END
-}
-cli_on_terminal() { # COLUMNS SECONDS SIGNAL COMMAND…
-	on_terminal "$1" "$2" "$3" env "${ENVIRONMENT[@]}" RUNTIME_DIRECTORY=/run/jobfence "$JOBFENCE" "${@:4}" \
-		--config "$HOST_DIR/jobfence.conf"
-}
 longest() { python3 -c 'import re, sys; print(max(len(re.sub("\033\\[[0-9;?]*[A-Za-z]", "", line)) for line in sys.stdin.read().split("\n")))'; }
 
 section "status on a terminal"
