@@ -49,7 +49,7 @@ static int set_up(void **state)
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	assert_int_equal(system("ip link set lo up && nft add table ip t && nft add chain ip t out "
 				"'{ type filter hook output priority 0; }' && "
-				"nft add rule ip t out udp dport 9 log prefix job_to_host group 5 "
+				"nft add rule ip t out udp dport 9 log prefix to_job group 5 "
 				"snaplen 96 drop && "
 				"nft add rule ip t out udp dport 10 log prefix '\"DROP \"' group 5 "
 				"drop"),
@@ -79,7 +79,7 @@ static void a_stopped_packet_is_a_record(void **state)
 	assert_true(clock_usec() - start < 1000000);
 	assert_int_equal(journal_records, before + 1);
 	assert_true(journal_is(MESSAGE_ATTEMPT));
-	assert_string_equal(journal_field("JOBFENCE_RULE"), "job_to_host");
+	assert_string_equal(journal_field("JOBFENCE_RULE"), "to_job");
 	assert_string_equal(journal_field("JOBFENCE_PROTOCOL"), "udp");
 	assert_string_equal(journal_field("JOBFENCE_PORT"), "9");
 	assert_string_equal(journal_field("JOBFENCE_DESTINATION"), "127.0.0.1");
