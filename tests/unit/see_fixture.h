@@ -161,7 +161,7 @@ static inline void is_by_schema(const char *schema, const char *name)
 
 	snprintf(command, sizeof(command),
 		 "exec python3 " SOURCE_DIR "/tests/schema.py " SOURCE_DIR "/contrib/schema/"
-									   "%s " BINARY_DIR "/%s",
+		 "%s " BINARY_DIR "/%s",
 		 schema, name);
 	r = system(command);
 	assert_true(WIFEXITED(r));
