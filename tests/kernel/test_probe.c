@@ -68,7 +68,8 @@ static void connects_and_says_nothing(void **state)
 	struct prober prober = { 0 };
 	struct diag diag;
 	uint16_t port, port6;
-	_cleanup_close_ int fd = listen_on("127.0.0.1", &port), fd6 = listen_on("::1", &port6);
+	_cleanup_close_ int fd = listen_on("127.0.0.1", &port);
+	_cleanup_close_ _unused_ int fd6 = listen_on("::1", &port6);
 	char byte;
 
 	assert_int_equal(prober_start(NULL, true, NULL, &prober, &diag), 0);
