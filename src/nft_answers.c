@@ -99,7 +99,7 @@ int nft_read_answers(struct nft *nft, struct answers *answers)
 	int error = 0, r;
 
 	for (unsigned int errors = 0; (r = receive(nft, answers)) != 0;) {
-		if (r > 0 && answers->acked && answers->error == 0)
+		if (r > 0 && answers->acked && answers->error == 0 && error == 0)
 			break;
 		if (r > 0)
 			continue;
@@ -107,7 +107,9 @@ int nft_read_answers(struct nft *nft, struct answers *answers)
 		if (++errors > 8) /* a socket that only fails */
 			break;
 	}
-	return error;
+	/* A long transaction of which every step fails has more answers than there is room for: the
+	 * first ones came. Where none did, one that was lost may have been an error. */
+	return error == -ENOBUFS && answers->error ? 0 : error;
 }
 
 /* --- what is meant --- */

@@ -166,6 +166,26 @@ static void missing_module_is_named(void **state)
 	tear_down(&f);
 }
 
+/* More errors than the socket has room for: what is meant is the first one all the same. */
+static void thousands_of_refusals_are_one(void **state)
+{
+	struct op step = { .kind = OP_DEL_CHAIN, .family = FAMILY_INET, .name = "nowhere" };
+	struct commit_stats stats;
+	struct diag diag = { 0 };
+	struct ops ops = { 0 };
+	struct fixture f;
+
+	set_up(&f, 1);
+	for (int i = 0; i < 5000; i++)
+		assert_int_equal(ops_add(&ops, &step), 0);
+	assert_int_equal(nft_commit(f.nft, f.skeleton, &ops, &stats, &diag), -ENOENT);
+	print_message("%s\n", diag.text);
+	assert_ptr_equal(stats.refused, &ops.op[0]);
+	assert_int_equal(nft_commit(f.nft, f.skeleton, &f.ops, &stats, &diag), 0);
+	ops_done(&ops);
+	tear_down(&f);
+}
+
 /* Somebody else's words on our socket are none of the kernel's. */
 static void stranger_is_not_listened_to(void **state)
 {
@@ -206,6 +226,7 @@ int main(void)
 		cmocka_unit_test(refused_element_is_named),
 		cmocka_unit_test(refusal_of_an_old_kernel_is_no_success),
 		cmocka_unit_test(missing_module_is_named),
+		cmocka_unit_test(thousands_of_refusals_are_one),
 		cmocka_unit_test(stranger_is_not_listened_to),
 	};
 
