@@ -22,6 +22,11 @@ struct found {
 void explain_find(const struct container *containers, size_t containers_n, const char *text,
 		  struct found *ret_found);
 
+/* Says, as an error, that none or several are called @text, and which may have been meant. */
+struct status_view;
+void explain_say_unknown(const struct status_view *view, const struct found *found,
+			 const char *text);
+
 /* --- explain_rules.c: which rules see its packets; pure --------------------------------------- */
 
 /* A rule that stops packets, where it may be one of this container's. */

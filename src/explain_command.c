@@ -29,7 +29,8 @@ static void list(const struct model *model, const size_t *which, size_t n)
 	}
 }
 
-static void say_unknown(const struct status_view *view, const struct found *found, const char *text)
+void explain_say_unknown(const struct status_view *view, const struct found *found,
+			 const char *text)
 {
 	const struct model *model = &view->expected->model;
 	char safe[NAME_MAX_SHOWN];
@@ -94,7 +95,7 @@ static int explain(struct observer *observer, const struct config_origin *origin
 		return r;
 	explain_find(model->containers, model->containers_n, options->operand, &found);
 	if (found.matches_n != 1) {
-		say_unknown(&look.view, &found, options->operand);
+		explain_say_unknown(&look.view, &found, options->operand);
 		return -ENOENT;
 	}
 	r = explain_make(&look.view, found.match[0], host_cgroup_path, observer->host,

@@ -27,7 +27,7 @@ static void print_head(FILE *out, const struct explanation *explanation)
 	const struct status_row *row = explanation->row;
 	const struct container *c = row->container;
 	bool held = status_row_held(explanation->view, row);
-	char name[SAFE_MAX];
+	char name[SAFE_MAX], rest[32];
 
 	text_safe(c->name && c->name[0] ? c->name : c->id, name, sizeof(name));
 	if (!container_is_live(c))
@@ -36,10 +36,18 @@ static void print_head(FILE *out, const struct explanation *explanation)
 	else
 		fprintf(out, "%s%s: a %s, %s%s\n", held ? TERM_HEADING : TERM_BAD, name,
 			role_name(row->verdict->role), confinement_name(row->verdict->confinement),
-			held ? "" : ", NOT HELD");
+			held                     ? ""
+			: row->verdict->released ? ", RELEASED"
+						 : ", NOT HELD");
 	fprintf(out, "  " TERM_HANG "%s\n", row->verdict->why);
 	if (!container_is_live(c))
 		fprintf(out, "  " TERM_HANG "it does not run: no rule sees it\n");
+	else if (row->verdict->released)
+		fprintf(out, TERM_BAD "  released: %s left, then it is what it was\n",
+			release_rest_text(row->verdict->released > explanation->view->now
+						  ? row->verdict->released - explanation->view->now
+						  : 0,
+					  rest));
 	else if (!held && explanation->view->ruleset == RULESET_ABSENT)
 		fprintf(out, TERM_BAD "  there is no ruleset in the kernel: nothing is fenced\n");
 	else if (!held && explanation->view->config->audit)

@@ -22,6 +22,7 @@ struct host {
 	struct link_watch *links;
 	struct cgroup_watch *cgroups;
 	struct host_egress egress;
+	struct releases *releases;
 	sd_event *event;                   /* borrowed; NULL without an engine */
 	enum cgroup_driver driver_told;    /* what the engine said last, if it was another */
 	char parent_told[CGROUP_PATH_MAX]; /* the same of the parent */
@@ -54,6 +55,11 @@ static void on_links(struct link_watch *watch, void *data)
 }
 
 static void on_egress(void *data)
+{
+	something_changed(data);
+}
+
+static void on_releases(void *data)
 {
 	something_changed(data);
 }
@@ -194,6 +200,11 @@ int host_new(sd_event *event, const struct config *config, const struct host_opt
 	r = open_cgroups(host, host->event, config->cgroup_driver);
 	if (r < 0)
 		return diag_set(diag, r, "no memory to watch the cgroups");
+	if (!options->read_only) /* in the daemon's first host: later the sandbox forbids it */
+		(void)releases_make_folder();
+	r = releases_new(host->event, on_releases, host, &host->releases);
+	if (r < 0)
+		return diag_set(diag, r, "no memory to watch the releases");
 	if (!options->no_engine) {
 		r = engine_new(event, config->docker, on_engine, host, &host->engine);
 		if (r < 0)
@@ -212,6 +223,7 @@ struct host *host_free(struct host *host)
 	link_watch_free(host->links);
 	cgroup_watch_free(host->cgroups);
 	host_egress_done(&host->egress);
+	releases_free(host->releases);
 	free(host->nsid);
 	free(host->cgroup_id);
 	free(host->foreign);
@@ -309,6 +321,7 @@ int host_get_model(struct host *host, struct model *ret_model)
 	if (r < 0)
 		return r;
 	model.links = link_watch_list(host->links, &model.links_n);
+	model.releases = releases_list(host->releases, &model.releases_n);
 	r = host_egress_fill(&host->egress, host->config, &model);
 	if (r < 0)
 		return r;
@@ -325,6 +338,7 @@ void host_get_engine(const struct host *host, struct engine_view *ret_view)
 
 void host_refresh(struct host *host)
 {
+	releases_refresh(host->releases);
 	if (host->engine)
 		engine_refresh(host->engine);
 	if (host->cgroups)

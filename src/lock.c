@@ -57,6 +57,17 @@ int lock_sibling(const char *kind, char *path, size_t size)
 	return r < 0 ? r : file_path(directory, kind, path, size);
 }
 
+int lock_folder(const char *name, char *path, size_t size)
+{
+	char directory[256];
+	int r = lock_directory(directory, sizeof(directory)), n;
+
+	if (r < 0)
+		return r;
+	n = snprintf(path, size, "%s%s%s", directory, *name ? "/" : "", name);
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
 /* Someone may have cleaned the directory between our opening the file and locking it. */
 static bool is_same_file(int fd, const char *path)
 {

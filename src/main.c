@@ -22,7 +22,9 @@ static const struct option long_options[] = {
 	{ "dot", required_argument, NULL, 'D' },    { "quick", no_argument, NULL, 'q' },
 	{ "lan", required_argument, NULL, 'l' },    { "internet", required_argument, NULL, 'i' },
 	{ "verbose", no_argument, NULL, 'v' },      { "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },      { NULL, 0, NULL, 0 },
+	{ "version", no_argument, NULL, 'V' },      { "for", required_argument, NULL, 'f' },
+	{ "reason", required_argument, NULL, 'r' }, { "list", no_argument, NULL, 't' },
+	{ "end", no_argument, NULL, 'e' },          { NULL, 0, NULL, 0 },
 };
 
 /* The options that not every command takes. */
@@ -37,6 +39,10 @@ enum {
 	TAKES_QUICK = 1 << 7,
 	TAKES_LAN = 1 << 8,
 	TAKES_INTERNET = 1 << 9,
+	TAKES_FOR = 1 << 10,
+	TAKES_REASON = 1 << 11,
+	TAKES_LIST = 1 << 12, /* then nothing follows the name */
+	TAKES_END = 1 << 13,
 };
 
 static const struct command {
@@ -55,6 +61,8 @@ static const struct command {
 	{ "verify", command_verify, NULL, 0, LOG_ERR },
 	{ "render", command_render, NULL, TAKES_MODE | TAKES_PORTABLE, LOG_WARNING },
 	{ "metrics", command_metrics, NULL, TAKES_OUTPUT, LOG_ERR },
+	{ "release", command_release, "a container: its name, id or task id",
+	  TAKES_FOR | TAKES_REASON | TAKES_LIST | TAKES_END, LOG_ERR },
 	{ "remove", command_remove, NULL, 0, LOG_WARNING },
 };
 
@@ -77,6 +85,7 @@ static const char help[] =
 	"          (exit code 0: equal, 1: different in two looks, 2: could not tell)\n"
 	"  render  print the ruleset of this configuration as nft text; needs no privileges\n"
 	"  metrics print metrics for Prometheus\n"
+	"  release CONTAINER  let one job out of the fence, for a time\n"
 	"  remove  take the fence out of the kernel, after jobfence run was stopped\n"
 	"\n"
 	"Options:\n"
@@ -86,6 +95,10 @@ static const char help[] =
 	"  --mode N        render: this mode instead of $" NETWORK_MODE_VARIABLE "\n"
 	"  --portable      render: nothing of this host, as in rulesets/\n"
 	"  --output FILE   metrics: into this file, replaced whole\n"
+	"  --for TIME      release: how long (90s, 30m, 2h; 24h at most)\n"
+	"  --reason TEXT   release: why, for the log\n"
+	"  --list          release: what is released\n"
+	"  --end           release: before its time is over\n"
 	"  --json          status, explain, matrix, probe: for programs\n"
 	"  --watch         status: draw it again every 2 seconds, --watch=N: every N\n"
 	"  --svg FILE      matrix: as a picture\n"
@@ -169,6 +182,30 @@ static bool parse_probe(int id, struct options *options, unsigned *takes)
 	return false;
 }
 
+/* The same of release. */
+static bool parse_release(int id, struct options *options, unsigned *takes)
+{
+	switch (id) {
+	case 'f':
+		options->release_for = optarg;
+		*takes |= TAKES_FOR;
+		return true;
+	case 'r':
+		options->reason = optarg;
+		*takes |= TAKES_REASON;
+		return true;
+	case 't':
+		options->list = true;
+		*takes |= TAKES_LIST;
+		return true;
+	case 'e':
+		options->end = true;
+		*takes |= TAKES_END;
+		return true;
+	}
+	return false;
+}
+
 /* Returns an exit code, or -1 to go on. @ret_takes: those that were given. */
 static int parse_options(int argc, char **argv, struct options *options, unsigned *ret_takes)
 {
@@ -180,7 +217,7 @@ static int parse_options(int argc, char **argv, struct options *options, unsigne
 			return refuse("unknown option %s", argv[optind - 1]);
 		if (id == ':')
 			return refuse("option %s needs a value", argv[optind - 1]);
-		if (parse_probe(id, options, ret_takes))
+		if (parse_probe(id, options, ret_takes) || parse_release(id, options, ret_takes))
 			continue;
 		switch (id) {
 		case 'c':
@@ -241,6 +278,8 @@ static int refuse_option(const struct command *command, unsigned takes)
 		{ TAKES_DOT, "--dot" },           { TAKES_OUTPUT, "--output" },
 		{ TAKES_WATCH, "--watch" },       { TAKES_QUICK, "--quick" },
 		{ TAKES_LAN, "--lan" },           { TAKES_INTERNET, "--internet" },
+		{ TAKES_FOR, "--for" },           { TAKES_REASON, "--reason" },
+		{ TAKES_LIST, "--list" },         { TAKES_END, "--end" },
 	};
 	char others[128];
 
@@ -256,17 +295,18 @@ static int refuse_option(const struct command *command, unsigned takes)
 static int run_command(const struct command *command, struct options *options, unsigned takes,
 		       int args_n, char **args)
 {
+	bool wants = command->operand && !(takes & TAKES_LIST);
 	int r = refuse_option(command, takes & ~command->takes);
 
 	if (r >= 0)
 		return r;
-	if (command->operand && args_n == 0)
+	if (wants && args_n == 0)
 		return refuse("%s needs %s", command->name, command->operand);
 	if (options->lan_n > 2 || options->internet_n > 2)
 		return refuse("--lan and --internet take one address of each family");
-	if (args_n > (command->operand ? 1 : 0))
+	if (args_n > (wants ? 1 : 0))
 		return refuse("%s takes %s: not %s", command->name,
-			      command->operand ?: "no argument", args[args_n - 1]);
+			      wants ? command->operand : "no argument", args[args_n - 1]);
 	options->operand = args_n > 0 ? args[0] : NULL;
 	if (options->watch_s && options->json)
 		return refuse("--json is printed once: not with --watch");

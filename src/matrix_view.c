@@ -38,6 +38,7 @@ static bool alike(const struct matrix_view *view, size_t a, size_t b)
 
 	return one->role == two->role && one->placement == two->placement &&
 	       one->confinement == two->confinement && one->unconfinable == two->unconfinable &&
+	       !one->released == !two->released &&
 	       strcmp(bridge_of(view, a), bridge_of(view, b)) == 0;
 }
 
@@ -82,7 +83,9 @@ static void name_group(const struct matrix_view *view, struct matrix_group *grou
 		snprintf(group->name, sizeof(group->name), "%zu %ss, %s, %s%s", group->rows_n,
 			 role_text(view, group->rows[0]), where,
 			 confinement_name(verdict->confinement),
-			 verdict->unconfinable ? ", not held" : "");
+			 verdict->released       ? ", released"
+			 : verdict->unconfinable ? ", not held"
+						 : "");
 }
 
 static int add_to_group(struct matrix_view *view, size_t row, bool single)

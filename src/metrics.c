@@ -189,7 +189,7 @@ static void print_bystanders(FILE *out, const struct status_view *status)
 
 static void print_remarks(FILE *out, const struct status_view *status)
 {
-	size_t violations = 0, unconfinable = 0, stale = 0, unheld = 0;
+	size_t violations = 0, unconfinable = 0, stale = 0, unheld = 0, released = 0;
 
 	for (size_t i = 0; i < status->rows_n; i++) {
 		const struct status_row *row = &status->rows[i];
@@ -199,8 +199,11 @@ static void print_remarks(FILE *out, const struct status_view *status)
 		violations += row->verdict->violation;
 		unconfinable += row->verdict->unconfinable;
 		stale += row->verdict->stale_mirror;
-		unheld += !status_row_held(status, row);
+		unheld += !status_row_held(status, row) && !row->verdict->released;
+		released += row->verdict->released > 0;
 	}
+	gauge(out, "jobfence_jobs_released", released,
+	      "Running jobs that somebody released from the fence for a time.");
 	gauge(out, "jobfence_jobs_in_violation", violations,
 	      "Running jobs where the mode, or an override, forbids them to be.");
 	gauge(out, "jobfence_jobs_unconfinable", unconfinable,
@@ -239,7 +242,9 @@ static void print_held(FILE *out, const struct status_view *status)
 			continue;
 		n++;
 		job_labels(&labels, &status->rows[i]);
-		metric_sample(out, name, &labels, status_row_held(status, &status->rows[i]));
+		metric_sample(out, name, &labels,
+			      status_row_held(status, &status->rows[i]) ||
+				      status->rows[i].verdict->released);
 	}
 }
 

@@ -11,6 +11,8 @@
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
+#include "jobfence/clock.h"
+
 /* Of the 64 KiB that an attribute may have. An element takes at most 350 bytes, the end of an interval
  * is another one. */
 #define ELEMS_PER_MESSAGE 128
@@ -180,6 +182,14 @@ static int append_end(struct nftnl_set *set, const struct set_spec *spec, const 
 	return 0;
 }
 
+/* Until @ends: the kernel wants to be told how long. What is over already ends at once. */
+static uint64_t rest_msec(uint64_t ends)
+{
+	uint64_t now = clock_boot_usec();
+
+	return ends > now + 1000 ? (ends - now) / 1000 : 1;
+}
+
 static int append_elem(struct nftnl_set *set, const struct set_spec *spec, const struct op *op)
 {
 	_cleanup_(nftnl_set_elem_freep) struct nftnl_set_elem *elem = nftnl_set_elem_alloc();
@@ -190,6 +200,9 @@ static int append_elem(struct nftnl_set *set, const struct set_spec *spec, const
 	if (op->kind == OP_ADD_ELEM) {
 		if (op->elem->comment && elem_comment(elem, op->elem->comment) < 0)
 			return -ENOMEM;
+		if (op->elem->ends)
+			nftnl_set_elem_set_u64(elem, NFTNL_SET_ELEM_TIMEOUT,
+					       rest_msec(op->elem->ends));
 		if (spec->data != KEY_NONE &&
 		    nftnl_set_elem_set(elem, NFTNL_SET_ELEM_DATA, &op->elem->data,
 				       sizeof(op->elem->data)) < 0)

@@ -15,6 +15,8 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
+#include "jobfence/clock.h"
+
 #define READ_TRIES 10
 #define INTERVAL_END 1 /* as the data of an element that is being read */
 
@@ -286,6 +288,18 @@ static void pair_intervals(struct elems *elems, uint32_t len)
 	elems->n = kept;
 }
 
+static uint64_t elem_ends(const struct nftnl_set_elem *from)
+{
+	uint16_t attr = nftnl_set_elem_is_set(from, NFTNL_SET_ELEM_EXPIRATION)
+				? NFTNL_SET_ELEM_EXPIRATION
+				: NFTNL_SET_ELEM_TIMEOUT;
+
+	if (!nftnl_set_elem_is_set(from, attr))
+		return 0;
+	return clock_boot_usec() +
+	       nftnl_set_elem_get_u64((struct nftnl_set_elem *)from, attr) * 1000;
+}
+
 static int read_elem(struct reader *reader, struct nftnl_set_elem *from)
 {
 	struct ruleset *ruleset = reader->live->elements;
@@ -311,6 +325,7 @@ static int read_elem(struct reader *reader, struct nftnl_set_elem *from)
 			return r;
 	}
 	nftnl_set_elem_expr_foreach(from, elem_counter, &elem);
+	elem.ends = elem_ends(from);
 	/* an end is an element of its own here: see pair_intervals() */
 	if (spec->interval && nftnl_set_elem_is_set(from, NFTNL_SET_ELEM_FLAGS) &&
 	    nftnl_set_elem_get_u32(from, NFTNL_SET_ELEM_FLAGS) & NFT_SET_ELEM_INTERVAL_END)
@@ -325,6 +340,7 @@ static int read_elem(struct reader *reader, struct nftnl_set_elem *from)
 	struct elems *elems = &ruleset->sets[reader->set];
 
 	memcpy(elems->elem[elems->n - 1].last, elem.last, sizeof(elem.last));
+	elems->elem[elems->n - 1].ends = elem.ends;
 	elems->elem[elems->n - 1].packets = elem.packets;
 	elems->elem[elems->n - 1].bytes = elem.bytes;
 	return 0;

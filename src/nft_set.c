@@ -93,6 +93,8 @@ uint32_t nft_set_flags(const struct set_spec *spec)
 {
 	uint32_t flags = spec->data != KEY_NONE ? NFT_SET_MAP : 0;
 
+	if (spec->timed)
+		flags |= NFT_SET_TIMEOUT;
 	if (spec->interval)
 		flags |= NFT_SET_INTERVAL;
 	if (spec->interval && spec->key[1] != KEY_NONE)

@@ -281,7 +281,8 @@ static int plan_set_keep(enum set_id set, const struct ruleset *desired, const s
 				 .name = set_spec(set)->name,
 				 .elem = &have->elem[i] };
 
-		if (want && !elem_equal(want, &have->elem[i]))
+		if (want ? !elem_equal(want, &have->elem[i])
+			 : !ruleset_keeps(desired, &have->elem[i]))
 			r = ops_add(ops, &op);
 	}
 	return r;
@@ -418,11 +419,24 @@ int plan_make(const struct skeleton *skeleton, const struct ruleset *desired,
 	return 0;
 }
 
+/* One that is not wanted any more: the kernel may have taken it out by itself. */
+static bool has_ended(const struct ruleset *desired, const struct ruleset *actual, enum set_id set)
+{
+	for (size_t i = 0; set_spec(set)->timed && i < actual->sets[set].n; i++)
+		if (actual->sets[set].elem[i].ends &&
+		    !ruleset_find(desired, set, actual->sets[set].elem[i].key))
+			return true;
+	return false;
+}
+
 bool plan_elements_suffice(const struct ruleset *desired, const struct ruleset *actual)
 {
 	for (size_t i = 0; i < SET_MAX; i++)
 		if (set_spec((enum set_id)i)->interval &&
 		    !elems_equal(&desired->sets[i], &actual->sets[i]))
+			return false;
+	for (size_t i = 0; i < SET_MAX; i++)
+		if (has_ended(desired, actual, (enum set_id)i))
 			return false;
 	return true;
 }

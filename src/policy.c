@@ -257,7 +257,7 @@ int policy_add_base(struct policy *policy)
 
 /* Until the engine has told all, what it once told stays: its owners may still be alive. What a
  * port stood for is checked all the same: a port that is gone opens nothing. */
-static void keep_unknown(struct policy *policy)
+static int keep_unknown(struct policy *policy)
 {
 	static const enum set_id sets[] = {
 		SET_GUARDED_BRIDGES,
@@ -302,6 +302,15 @@ static void keep_unknown(struct policy *policy)
 	/* Among them what a job was given with --dns, where that counts. */
 	policy->ruleset->keep[SET_SERVICES4] = policy->ruleset->keep[SET_SERVICES6] =
 		policy->config->resolvers.source == CONFIG_SOURCE_AUTO;
+	/* A job that is released yet; who it is will be told. */
+	policy->ruleset->keep_ends =
+		calloc(policy->model->releases_n + 1, sizeof(*policy->ruleset->keep_ends));
+	if (!policy->ruleset->keep_ends)
+		return -ENOMEM;
+	for (size_t i = 0; i < policy->model->releases_n; i++)
+		policy->ruleset->keep_ends[i] = policy->model->releases[i].ends;
+	policy->ruleset->keep_ends_n = policy->model->releases_n;
+	return 0;
 }
 
 static void policy_done(struct policy *policy)
@@ -353,10 +362,10 @@ int policy_build(const struct config *config, const struct model *model,
 		if (container_is_live(&model->containers[i]) ||
 		    model->containers[i].state == CONTAINER_CREATED)
 			r = policy_add_container(&policy, i);
+	if (r >= 0 && !model->in_sync)
+		r = keep_unknown(&policy);
 	if (r < 0)
 		return r;
-	if (!model->in_sync)
-		keep_unknown(&policy);
 	ruleset_seal(policy.ruleset);
 	*ret_ruleset = take_ptr(policy.ruleset);
 	if (ret_verdicts)

@@ -162,6 +162,36 @@ static int add_bystander_endpoint(struct policy *policy, const struct endpoint *
 	return r;
 }
 
+/* A job that is released: the same, until the kernel ends it. What names and binds it stays, for then. */
+static int add_released_endpoint(struct policy *policy, size_t i, const struct endpoint *endpoint,
+				 const struct link *port, const char *comment)
+{
+	const struct ip_addr link_local = mac_addr_link_local(&endpoint->mac);
+	const struct ip_addr *const addrs[] = { &endpoint->ip4, &endpoint->ip6, &link_local };
+	uint64_t ends = policy->verdicts[i].released;
+	struct elem_key key;
+	int r;
+
+	if (!port || !mac_addr_is_set(&endpoint->mac))
+		return 0;
+	elem_key_init(&key);
+	elem_key_ifname(&key, port->name);
+	r = ruleset_add_timed(policy->ruleset, SET_BYSTANDER_PORTS, &key, ends, comment);
+	if (r >= 0 && policy->model->egress)
+		r = ruleset_add_timed(policy->ruleset, SET_EGRESS_BYSTANDERS, &key, ends, comment);
+	for (size_t j = 0; r >= 0 && j < ARRAY_SIZE(addrs); j++) {
+		bool four = addrs[j]->family == AF_INET;
+
+		if (addrs[j]->family == AF_UNSPEC)
+			continue;
+		elem_key_init(&key);
+		elem_key_add(&key, addrs[j]->bytes, four ? 4 : 16);
+		r = ruleset_add_timed(policy->ruleset, four ? SET_BYSTANDERS4 : SET_BYSTANDERS6,
+				      &key, ends, comment);
+	}
+	return r;
+}
+
 static int add_endpoints(struct policy *policy, size_t i, const char *comment)
 {
 	const struct container *c = &policy->model->containers[i];
@@ -182,6 +212,8 @@ static int add_endpoints(struct policy *policy, size_t i, const char *comment)
 		r = is_job_side(policy, i)
 			    ? add_job_endpoint(policy, i, endpoint, bridge->name, port, comment)
 			    : add_bystander_endpoint(policy, endpoint, port, comment);
+		if (r >= 0 && policy->verdicts[i].released)
+			r = add_released_endpoint(policy, i, endpoint, port, comment);
 		if (r >= 0 && port)
 			r = add_claims(policy, port, endpoint, comment);
 	}
@@ -290,6 +322,16 @@ static int add_foreign(struct policy *policy, size_t i, const char *comment)
 	return r < 0 ? r : policy_add_cgroup(policy->ruleset, SET_HOST_JOBS, foreign->id, comment);
 }
 
+static int add_released_cgroup(struct policy *policy, uint64_t id, uint64_t ends,
+			       const char *comment)
+{
+	struct elem_key key;
+
+	elem_key_init(&key);
+	elem_key_u64(&key, id);
+	return ruleset_add_timed(policy->ruleset, SET_BYSTANDER_CGROUPS, &key, ends, comment);
+}
+
 static int add_host_placement(struct policy *policy, size_t i, const char *comment)
 {
 	const struct verdict *verdict = &policy->verdicts[i];
@@ -313,6 +355,8 @@ static int add_host_placement(struct policy *policy, size_t i, const char *comme
 	if (r >= 0 && (verdict->confinement == CONFINEMENT_FENCED ||
 		       policy->config->audit & GROUP_BIT(GROUP_QUARANTINE)))
 		r = add_own_runner(policy, id, comment);
+	if (r >= 0 && verdict->released)
+		r = add_released_cgroup(policy, id, verdict->released, comment);
 	return r;
 }
 

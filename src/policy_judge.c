@@ -2,11 +2,13 @@
 /*
  * What classify() cannot see, because it looks at one container: who shares a network namespace
  * with whom, and whether the fence can tell a container from the host. A namespace is as trusted
- * as its least trusted member. Pure; it never makes anyone freer than classify() did.
+ * as its least trusted member. Pure; it never makes anyone freer than classify() did, but for whom the
+ * operator released for a time.
  */
 #include "policy-internal.h"
 
 #include <string.h>
+#include <time.h>
 
 /* Adds to the sentence; what does not fit is cut. */
 static void add_why(struct verdict *verdict, const char *text)
@@ -98,6 +100,46 @@ static void judge_shared(const struct policy *policy, size_t i)
 		 confinement_name(verdict->confinement));
 }
 
+/* Another job that would be released with it. */
+static bool shares_with_job(const struct policy *policy, size_t i)
+{
+	const struct model *model = policy->model;
+
+	for (size_t j = 0; j < model->containers_n; j++)
+		if (j != i && policy->owners[j] == policy->owners[i] &&
+		    policy->verdicts[j].role == ROLE_JOB && may_live(&model->containers[j]))
+			return true;
+	return false;
+}
+
+/* For a time. What holds it stays where it is; what opens comes on top: see add_released(). */
+static void judge_release(const struct policy *policy, size_t i)
+{
+	const struct model *model = policy->model;
+	struct verdict *verdict = &policy->verdicts[i];
+	const struct release *release =
+		release_find(model->releases, model->releases_n, model->containers[i].id);
+	char text[VERDICT_WHY_MAX], wall[32];
+	struct tm tm;
+	time_t when;
+
+	if (!release || verdict->role != ROLE_JOB || !container_is_live(&model->containers[i]))
+		return;
+	if (policy_foreign(policy, i) || verdict->joined || shares_with_job(policy, i) ||
+	    (verdict->placement != PLACEMENT_HOST && verdict->placement != PLACEMENT_BRIDGE)) {
+		add_why(verdict, "not released: it has no cgroup or network to itself here");
+		return;
+	}
+	verdict->released = release->ends;
+	when = (time_t)release->ends_wall;
+	if (!gmtime_r(&when, &tm) || strftime(wall, sizeof(wall), "%F %T UTC", &tm) == 0)
+		wall[0] = '\0';
+	snprintf(text, sizeof(text), "RELEASED until %s by %s%s%s", wall,
+		 release->who[0] ? release->who : "somebody", release->reason[0] ? ": " : "",
+		 release->reason);
+	add_why(verdict, text);
+}
+
 void policy_judge(struct policy *policy)
 {
 	const struct model *model = policy->model;
@@ -128,4 +170,6 @@ void policy_judge(struct policy *policy)
 	}
 	for (size_t i = 0; i < model->containers_n; i++)
 		judge_shared(policy, i);
+	for (size_t i = 0; model->releases_n > 0 && i < model->containers_n; i++)
+		judge_release(policy, i);
 }

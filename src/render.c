@@ -321,6 +321,10 @@ static void render_elements(FILE *out, const struct ruleset *ruleset, enum set_i
 
 		if (elem_text(id, elem, text, sizeof(text), cgroup_path, data) < 0)
 			continue;
+		if (elem->ends) {
+			render_left_out(out, "it is for a time only", text);
+			continue;
+		}
 		if (strstr(text, "cgroup ")) {
 			render_left_out(out, "its path is not known", text);
 			continue;
@@ -351,7 +355,10 @@ static void render_set(FILE *out, const struct ruleset *ruleset, enum set_id id,
 		fprintf(out, "%s%s", i ? " . " : "", key_type_name(spec->key[i]));
 	if (spec->data != KEY_NONE)
 		fprintf(out, " : %s", key_type_name(spec->data));
-	fprintf(out, "\n%s\t\tcomment \"%s\"\n", spec->interval ? "\t\tflags interval\n" : "",
+	fprintf(out, "\n%s\t\tcomment \"%s\"\n",
+		spec->interval ? "\t\tflags interval\n"
+		: spec->timed  ? "\t\tflags timeout\n"
+			       : "",
 		spec->why);
 	if (spec->counter)
 		fprintf(out, "\t\tcounter\n");

@@ -29,6 +29,7 @@ struct ruleset *ruleset_free(struct ruleset *ruleset)
 	for (size_t i = 0; i < ruleset->strings_n; i++)
 		free(ruleset->strings[i]);
 	free(ruleset->strings);
+	free(ruleset->keep_ends);
 	free(ruleset);
 	return NULL;
 }
@@ -74,6 +75,17 @@ int ruleset_add(struct ruleset *ruleset, enum set_id set, const struct elem_key 
 	return 0;
 }
 
+int ruleset_add_timed(struct ruleset *ruleset, enum set_id set, const struct elem_key *key,
+		      uint64_t ends, const char *comment)
+{
+	struct elems *elems = &ruleset->sets[set];
+	int r = ruleset_add(ruleset, set, key, 0, comment);
+
+	if (r >= 0)
+		elems->elem[elems->n - 1].ends = ends;
+	return r;
+}
+
 int ruleset_add_range(struct ruleset *ruleset, enum set_id set, const struct elem_key *first,
 		      const struct elem_key *last)
 {
@@ -99,6 +111,8 @@ static int elem_order(const void *a, const void *b)
 	const struct elem *one = a, *two = b;
 	int r = elem_cmp(a, b);
 
+	if (r == 0) /* 0 is never: the last */
+		r = (one->ends - 1 > two->ends - 1) - (one->ends - 1 < two->ends - 1);
 	if (r == 0)
 		r = (one->data > two->data) - (one->data < two->data);
 	if (r == 0)
@@ -147,10 +161,24 @@ const struct elem *ruleset_find(const struct ruleset *ruleset, enum set_id set,
 	return bsearch(&wanted, elems->elem, elems->n, sizeof(*elems->elem), elem_cmp);
 }
 
+static bool ends_equal(uint64_t a, uint64_t b)
+{
+	return !a == !b && (a > b ? a - b : b - a) < ELEM_ENDS_SLACK_USEC;
+}
+
+bool ruleset_keeps(const struct ruleset *ruleset, const struct elem *elem)
+{
+	for (size_t i = 0; elem->ends && i < ruleset->keep_ends_n; i++)
+		if (ends_equal(ruleset->keep_ends[i], elem->ends))
+			return true;
+	return !elem->ends;
+}
+
 bool elem_equal(const struct elem *a, const struct elem *b)
 {
 	return elem_cmp(a, b) == 0 && memcmp(a->last, b->last, sizeof(a->last)) == 0 &&
-	       a->data == b->data && strcmp(a->comment ?: "", b->comment ?: "") == 0;
+	       a->data == b->data && ends_equal(a->ends, b->ends) &&
+	       strcmp(a->comment ?: "", b->comment ?: "") == 0;
 }
 
 bool elems_equal(const struct elems *a, const struct elems *b)

@@ -482,6 +482,10 @@ static void to_quarantined(struct skeleton *skeleton)
 	}
 	chain = skeleton_chain(skeleton, FAMILY_INET, "to_quarantined",
 			       "only processes of the host reach it");
+	if (!forced_bridge(skeleton)) /* it asked before */
+		/* socket cgroupv2 level C @bystander_cgroups return */
+		RULE(chain, "a job that was released for a time",
+		     IN(SET_BYSTANDER_CGROUPS, F_CGROUP_CONTAINER), RETURN);
 	/* iifname != "lo" counter name "to_quarantined" goto refuse_host_job */
 	RULE(chain, NULL, NOT_NAMED(F_IIFNAME, "lo"), COUNT("to_quarantined"),
 	     GOTO("refuse_host_job"));

@@ -33,6 +33,7 @@ struct status_view {
 	const char *ruleset_trouble;     /* NULL: none */
 	const char *resolvers_origin;    /* NULL: none */
 	uint32_t proxies_local;          /* a bit per proxy of the model: it is this host */
+	uint64_t now;                    /* CLOCK_BOOTTIME, usec: when it was looked */
 	enum owner owner;
 	const char *owner_text; /* of OWNER_ANOTHER */
 	bool owner_possible;    /* the kernel can: asked for OWNER_NOBODY only */
@@ -78,6 +79,10 @@ int status_look_at_sockets(struct status_look *look);
 
 /* Live jobs on the host's network that may open packet sockets. */
 size_t status_net_raw_jobs(const struct status_view *view);
+
+/* "fenced", "NOT HELD (fenced)", "RELEASED (fenced)". Returns @buffer. */
+const char *status_confinement_text(const struct status_view *view, const struct status_row *row,
+				    char buffer[static 48]);
 
 /* Whether the kernel does to this container what its verdict says: never for hazards that void the
  * guarantee, without the ruleset, or for a host job without a cgroup hierarchy to tell it by. */

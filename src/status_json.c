@@ -127,13 +127,23 @@ static json_t *hazards_json(uint32_t hazards)
 	return json;
 }
 
+/* How long it is released yet. */
+static json_t *released_json(const struct status_view *view, const struct verdict *verdict)
+{
+	if (!verdict->released)
+		return json_null();
+	return json_integer((json_int_t)(verdict->released > view->now
+						 ? (verdict->released - view->now) / 1000000
+						 : 0));
+}
+
 json_t *status_row_json(const struct status_view *view, const struct status_row *row)
 {
 	const struct container *c = row->container;
 	const struct verdict *verdict = row->verdict;
 	bool job = verdict->role == ROLE_JOB;
 	json_t *judged = json_pack(
-		"{s:s, s:b, s:o, s:o, s:s, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o}",
+		"{s:s, s:b, s:o, s:o, s:s, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"placement", placement_name(verdict->placement), "joined", verdict->joined, "size",
 		job ? json_string(instance_size_name(verdict->size)) : json_null(), "class",
 		job ? mode_json(verdict->class, NULL) : json_null(), "confinement",
@@ -143,7 +153,7 @@ json_t *status_row_json(const struct status_view *view, const struct status_row 
 		"hazard_text", safe_string(c->hazard_text), "why", safe_string(verdict->why),
 		"stopped_packets",
 		view->live ? json_integer((json_int_t)row->stopped) : json_null(),
-		"running_seconds",
+		"released_seconds", released_json(view, verdict), "running_seconds",
 		row->running_s >= 0 ? json_integer((json_int_t)row->running_s) : json_null());
 	json_t *json =
 		json_pack("{s:o, s:o, s:s, s:o, s:s}", "id", safe_string(c->id), "name",

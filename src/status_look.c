@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "jobfence/clock.h"
 #include "jobfence/lock.h"
 
 #define STEP_USEC (500 * 1000ULL)
@@ -70,6 +71,7 @@ int status_look(struct observer *observer, const struct config_origin *origin,
 		.ruleset_trouble = r < 0 ? look->trouble.text : NULL,
 		.resolvers_origin = host_resolvers_origin(observer->host),
 		.proxies_local = local_proxies(observer->host, &look->expected.model),
+		.now = clock_boot_usec(),
 		.daemon_pid = lock_holder(),
 	};
 	if (look->live)

@@ -117,7 +117,8 @@ static void mark_head(FILE *out, const struct status_view *view, char *head)
 
 static enum part part_of(const struct verdict *verdict)
 {
-	if (verdict->violation || verdict->unconfinable || verdict->stale_mirror)
+	if (verdict->violation || verdict->unconfinable || verdict->stale_mirror ||
+	    verdict->released)
 		return PART_ATTENTION;
 	return verdict->role == ROLE_JOB ? PART_JOBS : PART_BYSTANDERS;
 }
@@ -127,7 +128,7 @@ static void fill_row(const struct status_view *view, const struct status_row *ro
 {
 	const struct container *c = row->container;
 	const struct verdict *verdict = row->verdict;
-	char name[CELL_MAX - 4], age[24];
+	char name[CELL_MAX - 4], age[24], confinement[48];
 
 	*ret_row = (struct table_row){ .row = row, .part = part_of(verdict) };
 	text_safe(c->name && c->name[0] ? c->name : c->id, name, sizeof(name));
@@ -139,8 +140,7 @@ static void fill_row(const struct status_view *view, const struct status_row *ro
 		  ret_row->cell[1], 40);
 	snprintf(ret_row->cell[2], CELL_MAX, "%s%s", placement_name(verdict->placement),
 		 verdict->joined ? " (joined)" : "");
-	snprintf(ret_row->cell[3], CELL_MAX, status_row_held(view, row) ? "%s" : "NOT HELD (%s)",
-		 confinement_name(verdict->confinement));
+	snprintf(ret_row->cell[3], CELL_MAX, "%s", status_confinement_text(view, row, confinement));
 	snprintf(ret_row->cell[4], CELL_MAX, "%s", status_age_text(row->running_s, age));
 	if (view->live)
 		snprintf(ret_row->cell[5], CELL_MAX, "%" PRIu64, row->stopped);
@@ -210,7 +210,7 @@ static void print_row(FILE *out, const struct status_view *view, const struct ta
 
 	for (size_t i = 0; i < CELLS_N; i++)
 		cells[i] = row->cell[i];
-	if (verdict->violation || verdict->unconfinable)
+	if (verdict->violation || verdict->unconfinable || verdict->released)
 		marker = '!';
 	else if (verdict->stale_mirror)
 		marker = '~';

@@ -209,9 +209,24 @@ static void print_net_raw(FILE *out, const struct status_view *view)
 }
 
 /* Only live containers are told of here: a stopped one sends nothing. */
+static void print_released(FILE *out, const struct status_view *view)
+{
+	for (size_t i = 0; i < view->rows_n; i++) {
+		const struct container *c = view->rows[i].container;
+		uint64_t ends = view->rows[i].verdict->released;
+		char name[CELL_MAX], rest[32];
+
+		if (!ends || !container_is_live(c))
+			continue;
+		text_safe(c->name && c->name[0] ? c->name : c->id, name, sizeof(name));
+		fprintf(out, "! job %s is RELEASED from the fence: %s left\n", name,
+			release_rest_text(ends > view->now ? ends - view->now : 0, rest));
+	}
+}
+
 void status_print_attention(FILE *out, const struct status_view *view)
 {
-	size_t violations = 0, overridden = 0, unheld = 0, stale = 0, held = 0;
+	size_t violations = 0, overridden = 0, unheld = 0, stale = 0, held = 0, released = 0;
 
 	for (size_t i = 0; i < view->rows_n; i++) {
 		if (!container_is_live(view->rows[i].container))
@@ -221,12 +236,15 @@ void status_print_attention(FILE *out, const struct status_view *view)
 			view->rows[i].verdict->violation && !view->rows[i].verdict->overridden;
 		unheld += view->rows[i].verdict->unconfinable;
 		stale += view->rows[i].verdict->stale_mirror;
+		released += view->rows[i].verdict->released > 0;
 	}
 	for (size_t i = 0; view->posture && i < view->posture->n; i++)
 		held += view->posture->findings[i].kind == POSTURE_HELD;
-	if (violations + overridden + unheld + stale + held + status_net_raw_jobs(view) > 0 ||
+	if (released + violations + overridden + unheld + stale + held + status_net_raw_jobs(view) >
+		    0 ||
 	    view->cgroup_trouble)
 		fprintf(out, "\n");
+	print_released(out, view);
 	if (view->cgroup_trouble)
 		fprintf(out, "! jobs on the host's network are NOT FENCED: %s\n",
 			view->cgroup_trouble);
@@ -250,7 +268,7 @@ void status_print_attention(FILE *out, const struct status_view *view)
 
 static char marker(const struct verdict *verdict)
 {
-	if (verdict->violation || verdict->unconfinable)
+	if (verdict->violation || verdict->unconfinable || verdict->released)
 		return '!';
 	return verdict->stale_mirror ? '~' : ' ';
 }
@@ -261,6 +279,7 @@ static void fill_cells(const struct status_view *view, const struct status_row *
 	const struct container *c = row->container;
 	const struct verdict *verdict = row->verdict;
 	bool job = verdict->role == ROLE_JOB;
+	char confinement[48];
 
 	*cells = (struct cells){ .why = verdict->why, .marker = marker(verdict) };
 	text_safe(c->name && c->name[0] ? c->name : c->id, cells->cell[0], CELL_MAX);
@@ -272,8 +291,7 @@ static void fill_cells(const struct status_view *view, const struct status_row *
 	snprintf(cells->cell[5], CELL_MAX, "-");
 	if (job)
 		snprintf(cells->cell[5], CELL_MAX, "mode %d", (int)verdict->class);
-	snprintf(cells->cell[6], CELL_MAX, status_row_held(view, row) ? "%s" : "NOT HELD (%s)",
-		 confinement_name(verdict->confinement));
+	snprintf(cells->cell[6], CELL_MAX, "%s", status_confinement_text(view, row, confinement));
 	if (!view->live)
 		snprintf(cells->cell[7], CELL_MAX, "?");
 	else

@@ -126,11 +126,13 @@ static uint64_t count_stopped(const struct ruleset *elements, const struct statu
 /* 0: look at this first. */
 static int row_rank(const struct status_row *row)
 {
-	if (row->verdict->violation || row->verdict->unconfinable)
+	if (row->verdict->released)
 		return 0;
-	if (row->verdict->stale_mirror)
+	if (row->verdict->violation || row->verdict->unconfinable)
 		return 1;
-	return row->verdict->role == ROLE_JOB ? 2 : 3;
+	if (row->verdict->stale_mirror)
+		return 2;
+	return row->verdict->role == ROLE_JOB ? 3 : 4;
 }
 
 static int row_order(const void *a, const void *b)
@@ -217,11 +219,25 @@ size_t status_net_raw_jobs(const struct status_view *view)
 	return n;
 }
 
+const char *status_confinement_text(const struct status_view *view, const struct status_row *row,
+				    char buffer[static 48])
+{
+	const char *name = confinement_name(row->verdict->confinement);
+
+	snprintf(buffer, 48,
+		 row->verdict->released        ? "RELEASED (%s)"
+		 : !status_row_held(view, row) ? "NOT HELD (%s)"
+					       : "%s",
+		 name);
+	return buffer;
+}
+
 bool status_row_held(const struct status_view *view, const struct status_row *row)
 {
 	if (row->verdict->confinement == CONFINEMENT_NONE)
 		return true;
-	if (row->verdict->unconfinable || view->ruleset == RULESET_ABSENT || view->config->audit)
+	if (row->verdict->released || row->verdict->unconfinable ||
+	    view->ruleset == RULESET_ABSENT || view->config->audit)
 		return false;
 	return row->verdict->placement != PLACEMENT_HOST || !view->cgroup_trouble;
 }

@@ -49,6 +49,7 @@ struct verdict {
 	bool stale_mirror; /* remark: the mirrored mode may not be the server's */
 	bool unconfinable; /* hazards void the guarantee: never show it as confined without */
 	uint32_t hazards;  /* enum hazard: the container's, and what its networks are */
+	uint64_t released; /* struct release.ends: until then it has what a bystander has; 0: no */
 	char why[VERDICT_WHY_MAX]; /* one sentence, safe to print */
 };
 

@@ -5,3 +5,5 @@
 
 /* CLOCK_MONOTONIC, in microseconds. */
 uint64_t clock_usec(void);
+/* CLOCK_BOOTTIME: goes on while the machine sleeps. */
+uint64_t clock_boot_usec(void);

@@ -14,6 +14,9 @@ struct options {
 	const char *operand;     /* what follows the command's name; NULL where it takes nothing */
 	const char *svg, *dot;   /* matrix --svg, --dot: a file; "-" for standard output; NULL */
 	const char *output;      /* metrics --output; NULL */
+	const char *release_for; /* release --for; NULL */
+	const char *reason;      /* release --reason; NULL */
+	bool list, end;          /* release --list, --end */
 	bool portable;           /* render --portable: rulesets/, the same on every host */
 	bool json;               /* --json */
 	unsigned watch_s;        /* status --watch: every so many seconds; 0: once */
@@ -27,6 +30,7 @@ int command_run(const struct options *options);
 int command_status(const struct options *options);
 int command_explain(const struct options *options);
 int command_metrics(const struct options *options);
+int command_release(const struct options *options);
 int command_verify(const struct options *options);
 int command_render(const struct options *options);
 int command_remove(const struct options *options);

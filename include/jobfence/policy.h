@@ -8,6 +8,7 @@
 #include "jobfence/cgroup.h"
 #include "jobfence/classify.h"
 #include "jobfence/link.h"
+#include "jobfence/release.h"
 #include "jobfence/ruleset.h"
 
 /* A container's cgroup where it is not below the parent that holds the others. */
@@ -41,6 +42,8 @@ struct model {
 	size_t resolvers_n;
 	const struct sock_addr *proxies; /* configured or found */
 	size_t proxies_n;
+	const struct release *releases; /* sorted by id, none that is over */
+	size_t releases_n;
 	bool bridge_meta; /* the kernel has `meta ibrname` */
 	bool egress;      /* the kernel has netdev egress and `meta rtclassid` */
 	bool records; /* what is stopped can be told: the kernel has NFLOG, and the group is ours */

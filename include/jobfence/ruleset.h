@@ -131,6 +131,7 @@ struct set_spec {
 	enum key_type data;                /* KEY_MARK for the map, else KEY_NONE */
 	bool counter;                      /* each element counts what it matched */
 	bool base;                         /* filled before any container is known: goes in whole */
+	bool timed;  /* elements may end by themselves: see struct elem.ends */
 	bool chains; /* elements are egress chains of ports, and not in the kernel as a set */
 	/* Elements are ranges that never overlap (interval.h). A lookup may miss while they come and
 	 * go, so such a set is never changed: another with the name @next takes its place. */
@@ -153,6 +154,7 @@ struct elem {
 	uint8_t last
 		[ELEM_LAST_MAX]; /* of an interval: the end of each field, included; else zero */
 	uint32_t data;           /* of a map: the mark; else 0 */
+	uint64_t ends; /* CLOCK_BOOTTIME, usec: then the kernel takes it out by itself; 0: never */
 	const char *comment;     /* borrowed from the ruleset's strings; NULL for none */
 	uint64_t packets, bytes; /* what the kernel counted; 0 in a desired ruleset */
 };
@@ -357,6 +359,9 @@ struct ruleset {
 	/* Desired: elements that are not in here may stay in the kernel (the engine has not been
 	 * heard yet, so their owners may still live). */
 	bool keep[SET_MAX];
+	/* … of those that end by themselves only such as end at one of these moments. Owned. */
+	uint64_t *keep_ends;
+	size_t keep_ends_n;
 	char **strings; /* owned comments */
 	size_t strings_n, strings_cap;
 };
@@ -370,6 +375,9 @@ int ruleset_comment(struct ruleset *ruleset, const char *text, const char **ret_
 /* Adds an element; @comment must be one of ruleset_comment(), or NULL. Returns 0 or -ENOMEM. */
 int ruleset_add(struct ruleset *ruleset, enum set_id set, const struct elem_key *key, uint32_t data,
 		const char *comment);
+/* One of a timed set that ends at @ends. Of two with one key the one that ends first counts. */
+int ruleset_add_timed(struct ruleset *ruleset, enum set_id set, const struct elem_key *key,
+		      uint64_t ends, const char *comment);
 /* The same for an interval set: every field from @first to @last, both included. */
 int ruleset_add_range(struct ruleset *ruleset, enum set_id set, const struct elem_key *first,
 		      const struct elem_key *last);
@@ -379,8 +387,13 @@ void ruleset_seal(struct ruleset *ruleset);
 const struct elem *ruleset_find(const struct ruleset *ruleset, enum set_id set,
 				const uint8_t key[static ELEM_KEY_MAX]);
 
-/* Two elements with the same key, range, data and comment; what they counted is their own. */
+/* Ends that differ by less are the same: the kernel counts from when it was told. */
+#define ELEM_ENDS_SLACK_USEC (2 * 1000000ULL)
+
+/* Two elements with the same key, range, data, end and comment; what they counted is their own. */
 bool elem_equal(const struct elem *a, const struct elem *b);
+/* Of a set that keeps what is not desired: whether it keeps @elem. */
+bool ruleset_keeps(const struct ruleset *ruleset, const struct elem *elem);
 /* Two sealed sets with equal elements. */
 bool elems_equal(const struct elems *a, const struct elems *b);
 

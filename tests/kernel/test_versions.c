@@ -77,6 +77,7 @@ static const struct {
 	  "sed -i '/^\tmap job_tags {/,/^\t}/d; /@job_tags/d; "
 	  "/^table inet/a set job_tags { type ipv4_addr; }' \"$F\"",
 	  NULL },
+	{ "one whose elements never ended", "sed -i '/flags timeout/d' \"$F\"", NULL },
 	{ "one without table bridge", "sed -i '/^table bridge/,/^}/d' \"$F\"", NULL },
 };
 

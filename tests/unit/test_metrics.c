@@ -82,6 +82,7 @@ struct fixture {
 	struct network network;
 	struct link link;
 	struct endpoint endpoint;
+	struct release release;
 };
 
 static void make_containers(struct fixture *f, bool many, struct model *model)
@@ -164,6 +165,10 @@ static struct fixture *make(bool many)
 	f->endpoint =
 		(struct endpoint){ .network_id = BRIDGE, .ip4 = { AF_INET, { 172, 17, 0, 2 } } };
 	make_containers(f, many, &model);
+	strcpy(f->release.id, "f6");
+	f->release.ends = 1000;
+	model.releases = &f->release;
+	model.releases_n = 1;
 	f->engine = (struct engine_view){ .state = ENGINE_IN_SYNC, .ever_in_sync = true };
 	strcpy(f->engine.info.version, "28.5.2");
 	assert_int_equal(expected_build(&f->config, &model, &f->expected), 0);

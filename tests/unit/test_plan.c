@@ -182,6 +182,91 @@ static void kept_elements_stay(void **state)
 		     "add element \"b\" of set bridge bystander_ports (new)");
 }
 
+#define SECOND 1000000ULL
+
+static void add_timed(struct ruleset *ruleset, const char *name, uint64_t ends)
+{
+	struct elem_key key;
+
+	elem_key_init(&key);
+	elem_key_ifname(&key, name);
+	assert_int_equal(ruleset_add_timed(ruleset, SET_BYSTANDER_PORTS, &key, ends, NULL), 0);
+}
+
+/* The kernel's end is not to the moment what was asked for; what would end later, earlier or never is
+ * another element. */
+static void ends_are_compared(void **state)
+{
+	static const struct {
+		uint64_t want, have;
+		bool equal;
+	} cases[] = {
+		{ 100 * SECOND, 100 * SECOND + 1999999, true },
+		{ 100 * SECOND, 98 * SECOND + 1, true },
+		{ 100 * SECOND, 102 * SECOND, false },
+		{ 100 * SECOND, 98 * SECOND, false },
+		{ 100 * SECOND, 0, false },
+		{ 0, 100 * SECOND, false },
+		{ 1, 0, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct elem want = { .ends = cases[i].want },
+				  have = { .ends = cases[i].have };
+
+		assert_int_equal(elem_equal(&want, &have), cases[i].equal);
+		assert_int_equal(elem_equal(&have, &want), cases[i].equal);
+	}
+}
+
+/* While the engine is silent all is kept; of what opens for a time only what is released yet. */
+static void timed_elements_are_not_kept(void **state)
+{
+	struct fixture *f = *state;
+
+	f->desired->keep[SET_BYSTANDER_PORTS] = true;
+	add(f->live->elements, SET_BYSTANDER_PORTS, "a", NULL);
+	add_timed(f->live->elements, "b", 100 * SECOND);
+	add_timed(f->live->elements, "c", 100 * SECOND);
+	add_timed(f->desired, "c", 101 * SECOND);
+	ASSERT_STEPS(f, "delete element \"b\" of set bridge bystander_ports");
+	f->desired->keep_ends = calloc(2, sizeof(*f->desired->keep_ends));
+	assert_non_null(f->desired->keep_ends);
+	f->desired->keep_ends[0] = 50 * SECOND;
+	f->desired->keep_ends_n = 1;
+	ASSERT_STEPS(f, "delete element \"b\" of set bridge bystander_ports");
+	f->desired->keep_ends[1] = 99 * SECOND;
+	f->desired->keep_ends_n = 2;
+	assert_int_equal(plan(f), 0);
+}
+
+/* The kernel may have taken it out by itself: it has to be read. */
+static void what_has_ended_is_read_anew(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f->live->elements, SET_BYSTANDER_PORTS, "a", NULL);
+	add_timed(f->live->elements, "b", 100 * SECOND);
+	ruleset_seal(f->live->elements);
+	assert_false(plan_elements_suffice(f->desired, f->live->elements));
+	add_timed(f->desired, "b", 200 * SECOND);
+	ruleset_seal(f->desired);
+	assert_true(plan_elements_suffice(f->desired, f->live->elements));
+}
+
+/* Of a bystander and a released job with one key the shorter counts. */
+static void the_first_end_counts(void **state)
+{
+	struct fixture *f = *state;
+
+	add(f->desired, SET_BYSTANDER_PORTS, "a", "aaa");
+	add_timed(f->desired, "a", 100 * SECOND);
+	add_timed(f->desired, "a", 50 * SECOND);
+	ruleset_seal(f->desired);
+	assert_int_equal(f->desired->sets[SET_BYSTANDER_PORTS].n, 1);
+	assert_int_equal(f->desired->sets[SET_BYSTANDER_PORTS].elem[0].ends, 50 * SECOND);
+}
+
 static void a_changed_rule_rewrites_its_chain_only(void **state)
 {
 	struct fixture *f = *state;
@@ -368,6 +453,10 @@ int main(void)
 		TEST(elements_change_one_by_one),
 		TEST(a_missing_comment_is_a_difference),
 		TEST(kept_elements_stay),
+		TEST(ends_are_compared),
+		TEST(timed_elements_are_not_kept),
+		TEST(what_has_ended_is_read_anew),
+		TEST(the_first_end_counts),
 		TEST(a_changed_rule_rewrites_its_chain_only),
 		TEST(a_stranger_goes),
 		TEST(another_priority_remakes_the_chain),

@@ -342,6 +342,31 @@ static void packet_sockets_are_told_of(void **state)
 	assert_null(strstr(none, "CAP_NET_RAW"));
 }
 
+/* Who is released comes first, and is shown as neither held nor merely not held. */
+static void a_released_job_comes_first(void **state)
+{
+	struct fixture *f = *state;
+
+	f->expected.verdicts[0].released = 1900 * 1000000ULL;
+	f->view.now = 100 * 1000000ULL;
+	assert_int_equal(status_view_fill(&f->view), 0);
+	f->view.ruleset = RULESET_PRESENT;
+	assert_string_equal(f->view.rows[0].container->id, "a1");
+	assert_false(status_row_held(&f->view, &f->view.rows[0]));
+
+	_cleanup_free_ char *text = printed(&f->view);
+	json_t *json = status_json(&f->view);
+	json_t *row = json_array_get(json_object_get(json, "containers"), 0);
+
+	assert_non_null(strstr(text, "\n\n! job train-0-0-0123abcd is RELEASED from the fence: 30 "
+				     "min "
+				     "left\n! 1 job that the fence"));
+	assert_non_null(strstr(text, "RELEASED (fenced)"));
+	assert_int_equal(json_integer_value(json_object_get(row, "released_seconds")), 1800);
+	assert_true(json_is_false(json_object_get(row, "held")));
+	json_decref(json);
+}
+
 static void without_containers(void **state)
 {
 	struct fixture *f = *state;
@@ -563,14 +588,14 @@ static void the_json(void **state)
 		"\"hazard_text\": \"/data\", \"why\": \"bridge network, part of an instance, mode "
 		"2 "
 		"(HOST_WHEN_POSSIBLE): isolated; privileged: the fence cannot hold it\", "
-		"\"stopped_packets\": 9, \"running_seconds\": null}, "
+		"\"stopped_packets\": 9, \"released_seconds\": null, \"running_seconds\": null}, "
 		"{\"id\": \"b2\", \"name\": \"box\", \"role\": \"bystander\", \"task_id\": null, "
 		"\"state\": \"paused\", \"placement\": \"bridge\", \"joined\": false, "
 		"\"size\": null, \"class\": null, \"confinement\": \"free\", \"held\": true, "
 		"\"violation\": false, \"stale_mirror\": false, \"unconfinable\": false, "
 		"\"hazards\": [], \"hazard_text\": null, \"why\": \"bystander (no is-task label), "
 		"bridge network: free, keeps all that it had\", \"stopped_packets\": 0, "
-		"\"running_seconds\": null}], "
+		"\"released_seconds\": null, \"running_seconds\": null}], "
 		"\"egress_hook\": false, \"host_jobs_with_net_raw\": 0, \"posture\": null}";
 	static const struct counter_spec specs[] = { { FAMILY_INET, "one", "" },
 						     { FAMILY_INET, "two", "" } };
@@ -635,6 +660,7 @@ int main(void)
 		TEST(nothing_is_held_without_the_ruleset),
 		TEST(audit_comes_first),
 		TEST(packet_sockets_are_told_of),
+		TEST(a_released_job_comes_first),
 		TEST(without_containers),
 		TEST(states_of_fence_and_daemon),
 		TEST(differences_are_counted),
