@@ -117,9 +117,11 @@ beside() {
 	"${OTHER}_is_up"
 	check "$OTHER is up" 0 $?
 	settled || broken "beside $OTHER nothing works"
-	scene "$OTHER alone" ''
+	# The hammers show the same of ufw for what is forbidden, and what is allowed is open beside jobfence, too.
+	[ "$OTHER" = ufw ] || scene "$OTHER alone" ''
 	hammer_while "$OTHER-control" true
-	check_that "the control: forbidden attempts that got through, of $TRIES" "$LEAKS" -gt 100
+	check "the control: forbidden attempts that got through, of $TRIES" "$TRIES" "$LEAKS"
+	check_that "attempts" "$TRIES" -gt 100
 
 	jobfence_up DSTACK_SERVER_JOB_NETWORK_MODE=2 || broken "jobfence does not start"
 	hammer_while "$OTHER-changes" changes
