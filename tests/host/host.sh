@@ -477,9 +477,12 @@ host_down_all() {
 	return 0
 }
 
+# A process of another pid namespace reads as 0: its host is somebody's whom nobody here can see.
 host_owner_lives() {
 	local pid start
 
+	! grep -qsxr --include=cgroup.procs 0 "$HOST_UNIFIED/jfhost-$1" "$HOST_UNIFIED/jfhost-$1-jobs" \
+		"$HOST_UNIFIED/system.slice/jfhost-$1" || return 0
 	[ -e "$HOST_STATE/$1/owner" ] || { [ -d "/proc/${1%%-*}" ]; return; }
 	read -r pid start <"$HOST_STATE/$1/owner"
 	[ "$(host_start_time "$pid")" = "$start" ]
