@@ -73,5 +73,14 @@ void sentences_intersect(struct sentences *sentences, const struct sentences *ot
  * Returns 0 or -errno. */
 int render_portable(FILE *out, const struct config *config);
 
+/*
+ * A command that prints from a look at the host: configuration, sources, @print, and what is said where
+ * it fails ("cannot @what: …"). @print returns 0 or -errno, of which -ENOENT and -EINVAL, and -ENOTSUP
+ * for an engine that is refused, were said already. Returns the exit code.
+ */
+typedef int (*command_print_fn)(struct observer *observer, const struct config_origin *origin,
+				const struct options *options);
+int command_look(const struct options *options, const char *what, command_print_fn print);
+
 /* Prints all that was buffered; false and a logged sentence where that fails. */
 bool command_flush(FILE *out);

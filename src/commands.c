@@ -141,3 +141,26 @@ bool command_flush(FILE *out)
 	log_err("cannot write the output: %s", strerror(errno));
 	return false;
 }
+
+int command_look(const struct options *options, const char *what, command_print_fn print)
+{
+	_cleanup_(observer_done) struct observer observer = { 0 };
+	struct config config;
+	struct config_origin origin;
+	struct diag diag = { 0 };
+	int r = command_load_config(options, &config, &origin);
+
+	if (r != 0)
+		return r;
+	r = observer_init(&observer, &config, false, &diag);
+	if (r < 0) {
+		log_err("%s", diag.text[0] ? diag.text : strerror(-r));
+		return EXIT_FAILURE;
+	}
+	r = print(&observer, &origin, options);
+	if (r == -ENOTSUP)
+		return EXIT_CONFIG;
+	if (r < 0 && r != -ENOENT && r != -EINVAL)
+		log_err("cannot %s: %s", what, strerror(-r));
+	return r >= 0 && command_flush(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
+}

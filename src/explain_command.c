@@ -109,23 +109,5 @@ static int explain(struct observer *observer, const struct config_origin *origin
 
 int command_explain(const struct options *options)
 {
-	_cleanup_(observer_done) struct observer observer = { 0 };
-	struct config config;
-	struct config_origin origin;
-	struct diag diag = { 0 };
-	int r = command_load_config(options, &config, &origin);
-
-	if (r != 0)
-		return r;
-	r = observer_init(&observer, &config, false, &diag);
-	if (r < 0) {
-		log_err("%s", diag.text[0] ? diag.text : strerror(-r));
-		return EXIT_FAILURE;
-	}
-	r = explain(&observer, &origin, options);
-	if (r == -ENOTSUP)
-		return EXIT_CONFIG;
-	if (r < 0 && r != -ENOENT)
-		log_err("cannot explain it: %s", strerror(-r));
-	return r >= 0 && command_flush(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
+	return command_look(options, "explain it", explain);
 }

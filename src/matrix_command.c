@@ -115,8 +115,8 @@ static int draw(const struct options *options, const struct status_view *status,
 	return options->json ? print_json(&view) : matrix_print(stdout, &view);
 }
 
-static int show(struct observer *observer, const struct options *options,
-		const struct config_origin *origin)
+static int show(struct observer *observer, const struct config_origin *origin,
+		const struct options *options)
 {
 	_cleanup_(status_look_done) struct status_look look = { 0 };
 	_cleanup_(reach_done) struct reach reach = { 0 };
@@ -132,25 +132,5 @@ static int show(struct observer *observer, const struct options *options,
 
 int command_matrix(const struct options *options)
 {
-	_cleanup_(observer_done) struct observer observer = { 0 };
-	struct config config;
-	struct config_origin origin;
-	struct diag diag = { 0 };
-	int r = command_load_config(options, &config, &origin);
-
-	if (r != 0)
-		return r;
-	r = observer_init(&observer, &config, false, &diag);
-	if (r < 0) {
-		log_err("%s", diag.text[0] ? diag.text : strerror(-r));
-		return EXIT_FAILURE;
-	}
-	r = show(&observer, options, &origin);
-	if (r == -ENOTSUP)
-		return EXIT_CONFIG;
-	if (r < 0) {
-		log_err("cannot tell who reaches whom: %s", strerror(-r));
-		return EXIT_FAILURE;
-	}
-	return command_flush(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
+	return command_look(options, "tell who reaches whom", show);
 }

@@ -57,36 +57,21 @@ static int write_file(const char *path, const struct status_view *status)
 	return r;
 }
 
-static int show(struct observer *observer, const struct config_origin *origin, const char *path)
+static int show(struct observer *observer, const struct config_origin *origin,
+		const struct options *options)
 {
 	_cleanup_(status_look_done) struct status_look look = { 0 };
 	int r = status_look(observer, origin, &look);
 
 	if (r < 0)
-		log_err("cannot look at the host: %s", strerror(-r));
-	else if (path)
-		r = write_file(path, &look.view);
-	else
-		print(stdout, &look.view);
-	return r;
+		return r;
+	if (options->output) /* what went wrong was said */
+		return write_file(options->output, &look.view) < 0 ? -EINVAL : 0;
+	print(stdout, &look.view);
+	return 0;
 }
 
 int command_metrics(const struct options *options)
 {
-	_cleanup_(observer_done) struct observer observer = { 0 };
-	struct config config;
-	struct config_origin origin;
-	struct diag diag = { 0 };
-	int r = command_load_config(options, &config, &origin);
-
-	if (r != 0)
-		return r;
-	r = observer_init(&observer, &config, false, &diag);
-	if (r < 0) {
-		log_err("%s", diag.text[0] ? diag.text : strerror(-r));
-		return EXIT_FAILURE;
-	}
-	if (show(&observer, &origin, options->output) < 0)
-		return EXIT_FAILURE;
-	return command_flush(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
+	return command_look(options, "print the metrics", show);
 }

@@ -222,10 +222,6 @@ static int check_options(const struct options *options)
 
 int command_release(const struct options *options)
 {
-	_cleanup_(observer_done) struct observer observer = { 0 };
-	struct config config;
-	struct config_origin origin;
-	struct diag diag = { 0 };
 	int r = check_options(options);
 
 	if (r != 0)
@@ -234,16 +230,5 @@ int command_release(const struct options *options)
 		log_err("releases are root's: run it as root");
 		return EXIT_FAILURE;
 	}
-	r = command_load_config(options, &config, &origin);
-	if (r != 0)
-		return r;
-	r = observer_init(&observer, &config, false, &diag);
-	if (r < 0) {
-		log_err("%s", diag.text[0] ? diag.text : strerror(-r));
-		return EXIT_FAILURE;
-	}
-	r = release(&observer, &origin, options);
-	if (r < 0 && r != -ENOENT && r != -EINVAL)
-		log_err("cannot release it: %s", strerror(-r));
-	return r >= 0 && command_flush(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
+	return command_look(options, "release it", release);
 }

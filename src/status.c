@@ -30,38 +30,21 @@ static int print(const struct status_view *view, bool as_json)
 	return 0;
 }
 
-static int show(struct observer *observer, const struct config_origin *origin, bool as_json)
+static int show(struct observer *observer, const struct config_origin *origin,
+		const struct options *options)
 {
 	_cleanup_(status_look_done) struct status_look look = { 0 };
-	int r = status_look(observer, origin, &look);
+	int r;
 
+	if (options->watch_s)
+		return status_watch(observer, origin, options->watch_s);
+	r = status_look(observer, origin, &look);
 	if (r >= 0)
 		r = status_look_at_sockets(&look);
-	return r < 0 ? r : print(&look.view, as_json);
+	return r < 0 ? r : print(&look.view, options->json);
 }
 
 int command_status(const struct options *options)
 {
-	_cleanup_(observer_done) struct observer observer = { 0 };
-	struct config config;
-	struct config_origin origin;
-	struct diag diag = { 0 };
-	int r = command_load_config(options, &config, &origin);
-
-	if (r != 0)
-		return r;
-	r = observer_init(&observer, &config, false, &diag);
-	if (r < 0) {
-		log_err("%s", diag.text[0] ? diag.text : strerror(-r));
-		return EXIT_FAILURE;
-	}
-	r = options->watch_s ? status_watch(&observer, &origin, options->watch_s)
-			     : show(&observer, &origin, options->json);
-	if (r == -ENOTSUP)
-		return EXIT_CONFIG;
-	if (r < 0) {
-		log_err("cannot tell the status: %s", strerror(-r));
-		return EXIT_FAILURE;
-	}
-	return command_flush(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
+	return command_look(options, "tell the status", show);
 }
