@@ -65,7 +65,7 @@ attack_gateway() {
 }
 
 list_attacks() {
-	local rule='netdev injected name .injected. drop' gw a4 a6 p v
+	local rule='netdev injected name .injected.' gw a4 a6 p v
 
 	gw=$(mac_of docker0) a4=$(container_ip4 alpha) a6=[$(container_ip6 alpha)] p=$(port_of alpha)
 	for v in 4 6; do
