@@ -116,6 +116,15 @@ static bool is_published(const struct ruleset *ruleset, const struct listener *l
 	return has_key(ruleset, four ? SET_PUBLISHED4 : SET_PUBLISHED6, &key);
 }
 
+struct judging {
+	const struct config *config;
+	const struct model *model;
+	const struct verdict *verdicts;
+	const struct ruleset *ruleset;
+	const struct sockets *sockets;
+	struct posture *posture;
+};
+
 /* Containers are below a cgroup of theirs; what is deeper has another id and is no container's here. */
 static size_t container_of(const struct model *model, const struct listener *listener)
 {
@@ -126,8 +135,28 @@ static size_t container_of(const struct model *model, const struct listener *lis
 	return SIZE_MAX;
 }
 
-static const char *held_port(const struct config *config, const struct listener *listener)
+/* A process of the host listens on the same port, so by another address. */
+static bool is_served(const struct judging *j, const struct listener *listener)
 {
+	for (size_t i = 0; i < j->sockets->n; i++) {
+		const struct listener *other = &j->sockets->listeners[i];
+
+		if (other->kind == listener->kind && other->port == listener->port &&
+		    container_of(j->model, other) == SIZE_MAX)
+			return true;
+	}
+	return false;
+}
+
+static const char *held_port(const struct judging *j, const struct listener *listener)
+{
+	const struct config *config = j->config;
+	bool held = listener->kind == LISTENER_TCP &&
+		    (listener->port == config->ports.shim || listener->port == config->ports.dcgm);
+
+	held |= in_ranges(&config->guarded, listener);
+	if (held && is_served(j, listener))
+		return "it answers on an address that the host's own service left free";
 	if (listener->kind == LISTENER_TCP && listener->port == config->ports.shim)
 		return "the shim cannot start";
 	if (listener->kind == LISTENER_TCP && listener->port == config->ports.dcgm)
@@ -169,20 +198,12 @@ static int add(struct posture *posture, const struct finding *finding)
 	return 0;
 }
 
-struct judging {
-	const struct config *config;
-	const struct model *model;
-	const struct verdict *verdicts;
-	const struct ruleset *ruleset;
-	struct posture *posture;
-};
-
 /* Of a socket with a port. False: nothing to say. */
 static bool judge_inet(const struct judging *j, struct finding *finding, bool job)
 {
 	const struct listener *listener = finding->listener;
 
-	finding->what = finding->container ? held_port(j->config, listener) : NULL;
+	finding->what = finding->container ? held_port(j, listener) : NULL;
 	if (finding->what) {
 		finding->kind = POSTURE_HELD;
 		return true;
@@ -300,7 +321,7 @@ int posture_judge(const struct config *config, const struct model *model,
 		  const struct sockets *sockets, struct posture *ret_posture)
 {
 	struct posture posture = { 0 };
-	const struct judging j = { config, model, verdicts, ruleset, &posture };
+	const struct judging j = { config, model, verdicts, ruleset, sockets, &posture };
 	int r = 0;
 
 	posture.reached = is_reached(&j);

@@ -118,7 +118,7 @@ static void what_is_not(void **state)
 
 static void who_holds_a_port(void **state)
 {
-	static struct case_of judged;
+	static struct case_of judged, alone;
 	struct seen *seen = *state;
 
 	listens(&judged, LISTENER_TCP, "0.0.0.0", 10998, 1002);
@@ -130,11 +130,17 @@ static void who_holds_a_port(void **state)
 	judge(seen, &judged);
 	assert_string_equal(text_of(&judged), "held_port 22, held_port 10997, held_port 10998, "
 					      "held_port 10999, listener 10998");
-	assert_string_equal(judged.posture.findings[2].what, "the shim cannot start");
+	assert_string_equal(judged.posture.findings[2].what, "it answers on an address that the "
+							     "host's own service left free");
 	assert_ptr_equal(judged.posture.findings[2].container, &seen->f->containers[2]);
 	assert_int_equal(judged.posture.findings[2].role, ROLE_BYSTANDER);
 	assert_int_equal(judged.posture.findings[1].role, ROLE_JOB);
 	posture_done(&judged.posture);
+	/* where no process of the host has it, nobody but the container does */
+	listens(&alone, LISTENER_TCP, "::", 10998, 1002);
+	judge(seen, &alone);
+	assert_string_equal(alone.posture.findings[0].what, "the shim cannot start");
+	posture_done(&alone.posture);
 }
 
 static void ssh_of_jobs(void **state)
