@@ -209,7 +209,7 @@ static int bind_group(struct mnl_socket *socket, uint16_t group)
 	const struct nfulnl_msg_config_cmd bind = { .command = NFULNL_CFG_CMD_BIND };
 	const struct nfulnl_msg_config_mode mode = { .copy_mode = NFULNL_COPY_PACKET,
 						     .copy_range = htonl(RECORD_SNAPLEN) };
-	char buffer[256];
+	char buffer[256] = { 0 }; /* between attributes, too, nothing else is sent */
 	struct nlmsghdr *nlh = config_begin(buffer, group, 1);
 	int r;
 
