@@ -358,21 +358,6 @@ static enum answer dial_udp(const struct options *options)
 	return say_open(options, banner);
 }
 
-static uint16_t icmp_checksum(const void *data, size_t size)
-{
-	uint16_t word;
-	uint32_t sum = 0;
-
-	for (size_t i = 0; i < size; i += sizeof(word)) {
-		memcpy(&word, (const char *)data + i,
-		       sizeof(word)); /* whatever the compiler thinks of types */
-		sum += word;
-	}
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
-}
-
 static int send_echo(const struct options *options, int fd, uint16_t id)
 {
 	struct icmphdr four = { .type = ICMP_ECHO, .un.echo = { .id = id, .sequence = 1 } };

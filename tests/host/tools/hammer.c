@@ -128,6 +128,50 @@ static void write_counts(void)
 	(void)!pwrite(counts_fd, text, at, 0); /* figures only grow, and so does the text */
 }
 
+/* --- the ports that were used ------------------------------------------------------------------ */
+
+/* When each flow had each of the ports last, in milliseconds since the start; 0: never. */
+static uint32_t used[FLOWS_MAX][PORTS_MAX];
+static int64_t used_since;
+
+/* NULL where it is not known which port it has. */
+static uint32_t *used_by(const struct attempt *attempt, uint16_t *ret_port)
+{
+	union endpoint own = { 0 };
+	socklen_t len = sizeof(own);
+
+	if (!options.low_port || attempt->flow->kind != TCP || attempt->fd < 0 ||
+	    getsockname(attempt->fd, &own.sa, &len))
+		return NULL;
+	*ret_port = endpoint_port(&own);
+	if (*ret_port < options.low_port || *ret_port >= options.low_port + PORTS_MAX)
+		return NULL;
+	return &used[attempt->flow - flows][*ret_port - options.low_port];
+}
+
+static void note_use(const struct attempt *attempt)
+{
+	uint16_t port;
+	uint32_t *when = used_by(attempt, &port);
+
+	if (when)
+		*when = (uint32_t)(now_ms() - used_since) + 1;
+}
+
+/* With the port, and how long before the flow had it last: what another connection left may be in the way. */
+static const char *with_port(const struct attempt *attempt, const char *word)
+{
+	static char text[80];
+	uint16_t port;
+	const uint32_t *when = used_by(attempt, &port);
+
+	if (!when)
+		return word;
+	snprintf(text, sizeof(text), "%s,port=%u,had=%lld", word, port,
+		 *when ? (long long)(attempt->started - used_since) - *when : -1LL);
+	return text;
+}
+
 static struct attempt *attempt_new(struct flow *flow, int64_t now)
 {
 	struct attempt *attempt;
@@ -146,39 +190,19 @@ static struct attempt *attempt_new(struct flow *flow, int64_t now)
 
 static void attempt_end(struct attempt *attempt)
 {
-	if (attempt->fd >= 0)
+	if (attempt->fd >= 0) {
+		note_use(attempt);
 		close(attempt->fd);
+	}
 	attempt->flow = NULL;
 	free_attempts[free_n++] = (int)(attempt - attempts);
-}
-
-static const char *errno_word(int err)
-{
-	switch (err) {
-	case ECONNREFUSED:
-		return "refused";
-	case ECONNRESET:
-	case EPIPE:
-		return "reset";
-	case ETIMEDOUT:
-		return "timeout";
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-	case EACCES:
-	case EPERM:
-	case EPROTO:
-	case ENOPROTOOPT:
-		return "unreach";
-	default:
-		return strerrorname_np(err);
-	}
 }
 
 static void attempt_failed(struct attempt *attempt, const char *word)
 {
 	attempt->flow->attempts++;
 	if (attempt->flow->want_open)
-		event(attempt, "fail", word);
+		event(attempt, "fail", with_port(attempt, word));
 	attempt_end(attempt);
 }
 
@@ -248,7 +272,7 @@ static void note_late(struct attempt *attempt)
 	    getsockopt(attempt->fd, IPPROTO_TCP, TCP_INFO, &info, &len) || !info.tcpi_total_retrans)
 		return;
 	attempt->flow->late++;
-	event(attempt, "late", "retransmitted");
+	event(attempt, "late", with_port(attempt, "retransmitted"));
 }
 
 /* With what the kernel knows of the connection, to find out afterwards who answered. */
@@ -384,20 +408,6 @@ static void icmp_open(struct flow *flow, int number)
 		die(EXIT_BROKEN, "%s: filter: %m", flow->id);
 	flow->echo_id = (uint16_t)(now_ms() * 31 + getpid() * 257 + number);
 	epoll_ctl(epoll_fd, EPOLL_CTL_ADD, flow->raw_fd, &what);
-}
-
-static uint16_t icmp_checksum(const void *data, size_t size)
-{
-	uint32_t sum = 0;
-	uint16_t word;
-
-	for (size_t i = 0; i < size; i += sizeof(word)) {
-		memcpy(&word, (const char *)data + i, sizeof(word));
-		sum += word;
-	}
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
 }
 
 static void start_echo(struct attempt *attempt)
@@ -536,6 +546,8 @@ static void handle_all(void)
 static void run(void)
 {
 	int64_t counts_due = 0;
+
+	used_since = now_ms();
 
 	while (!over) {
 		int64_t now = now_ms();

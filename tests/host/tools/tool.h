@@ -65,6 +65,43 @@ static inline int connect_error(int fd)
 	return getpeername(fd, (struct sockaddr *)&peer, &peer_len) ? EINPROGRESS : 0;
 }
 
+/* As test tables have it. */
+static inline const char *errno_word(int err)
+{
+	switch (err) {
+	case ECONNREFUSED:
+		return "refused";
+	case ECONNRESET:
+	case EPIPE:
+		return "reset";
+	case ETIMEDOUT:
+		return "timeout";
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EACCES:
+	case EPERM:
+	case EPROTO:
+	case ENOPROTOOPT:
+		return "unreach";
+	default:
+		return strerrorname_np(err);
+	}
+}
+
+static inline uint16_t icmp_checksum(const void *data, size_t size)
+{
+	uint32_t sum = 0;
+	uint16_t word;
+
+	for (size_t i = 0; i < size; i += sizeof(word)) {
+		memcpy(&word, (const char *)data + i, sizeof(word));
+		sum += word;
+	}
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
 static inline long parse_number(const char *text, long low, long high)
 {
 	char *end;
