@@ -258,18 +258,6 @@ static void note(struct walker *walker, const struct chain *chain, const char *c
 	};
 }
 
-static const struct chain *find_chain(const struct walker *walker, enum family family,
-				      const char *name)
-{
-	const struct skeleton *skeleton = walker->expected->skeleton;
-
-	for (size_t i = 0; i < skeleton->chains_n; i++)
-		if (skeleton->chains[i].family == family &&
-		    strcmp(skeleton->chains[i].name, name) == 0)
-			return &skeleton->chains[i];
-	return NULL;
-}
-
 /* What is left of a chain's packets behind a rule. */
 enum rest {
 	REST_ON,    /* some or all go on with the next rule */
@@ -296,7 +284,7 @@ static enum rest follow(struct walker *walker, const struct chain *chain, const 
 		return sure ? REST_BACK : REST_ON;
 	case VERDICT_JUMP:
 	case VERDICT_GOTO:
-		target = find_chain(walker, chain->family, stmt->name);
+		target = skeleton_find_chain(walker->expected->skeleton, chain->family, stmt->name);
 		if (target && walker->depth < DEPTH_MAX) {
 			walker->depth++;
 			rest = walk(walker, target);
@@ -359,7 +347,8 @@ static int look(struct walker *walker, const struct sight *sight)
 	}
 	/* no base chain of the skeleton: one for each port, which jumps here */
 	if (sight->family == FAMILY_NETDEV && skeleton_has_family(skeleton, FAMILY_NETDEV)) {
-		const struct chain *chain = find_chain(walker, FAMILY_NETDEV, EGRESS_CHAIN);
+		const struct chain *chain = skeleton_find_chain(walker->expected->skeleton,
+								FAMILY_NETDEV, EGRESS_CHAIN);
 
 		if (chain)
 			(void)walk(walker, chain);

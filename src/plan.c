@@ -44,11 +44,7 @@ static const struct live_chain *live_chain(const struct live *live, enum family 
 static const struct chain *wanted_chain(const struct skeleton *skeleton,
 					const struct live_chain *live)
 {
-	for (size_t i = 0; i < skeleton->chains_n; i++)
-		if (skeleton->chains[i].family == live->family &&
-		    strcmp(skeleton->chains[i].name, live->name) == 0)
-			return &skeleton->chains[i];
-	return NULL;
+	return skeleton_find_chain(skeleton, live->family, live->name);
 }
 
 static int rules_equal(const struct planner *p, const struct chain *chain,

@@ -26,15 +26,6 @@ struct walk {
 	int depth;
 };
 
-static const struct chain *find_chain(const struct walk *walk, const char *name)
-{
-	for (size_t i = 0; i < walk->rules->skeleton->chains_n; i++)
-		if (walk->rules->skeleton->chains[i].family == walk->family &&
-		    strcmp(walk->rules->skeleton->chains[i].name, name) == 0)
-			return &walk->rules->skeleton->chains[i];
-	return NULL;
-}
-
 static enum matched matched(bool yes)
 {
 	return yes ? MATCH_YES : MATCH_NO;
@@ -207,7 +198,7 @@ static enum walked follow(struct walk *walk, const struct stmt *stmt, bool *ret_
 	case VERDICT_JUMP:
 	case VERDICT_GOTO:
 		*ret_left = stmt->verdict == VERDICT_GOTO;
-		target = find_chain(walk, stmt->name);
+		target = skeleton_find_chain(walk->rules->skeleton, walk->family, stmt->name);
 		if (target && walk->depth < DEPTH_MAX) {
 			walk->depth++;
 			walked = walk_chain(walk, target);
@@ -319,7 +310,7 @@ void rules_egress(const struct rules *rules, struct packet *packet, struct judge
 	elem_key_ifname(&key, packet->oif);
 	if (!ruleset_find(rules->ruleset, SET_EGRESS_PORTS, key.bytes))
 		return;
-	chain = find_chain(&walk, EGRESS_CHAIN);
+	chain = skeleton_find_chain(walk.rules->skeleton, walk.family, EGRESS_CHAIN);
 	if (chain)
 		run(&walk, chain, judged);
 }

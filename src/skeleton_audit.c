@@ -27,21 +27,12 @@ static const struct {
 	CHAINS_OF(GROUP_RUNNERS, "runners"),     CHAINS_OF(GROUP_QUARANTINE, "quarantine"),
 };
 
-static bool has_chain(const struct skeleton *skeleton, enum family family, const char *name)
-{
-	for (size_t i = 0; i < skeleton->chains_n; i++)
-		if (skeleton->chains[i].family == family &&
-		    strcmp(skeleton->chains[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 /* Counts for the job as chain refuse does: the sender's element before the receiver's. */
 static void count_job(struct skeleton *skeleton)
 {
 	struct chain *chain;
 
-	if (has_chain(skeleton, FAMILY_INET, "audit_job"))
+	if (skeleton_find_chain(skeleton, FAMILY_INET, "audit_job"))
 		return;
 	chain = skeleton_chain(skeleton, FAMILY_INET, "audit_job",
 			       "audit: counts for the job what would be stopped");
@@ -60,7 +51,7 @@ static void audit_chain(struct skeleton *skeleton, enum family family, enum rule
 		by_host_job ? group_chains[group].by_host_job : group_chains[group].chain;
 	struct chain *chain;
 
-	if (has_chain(skeleton, family, name))
+	if (skeleton_find_chain(skeleton, family, name))
 		return;
 	chain = skeleton_chain(skeleton, family, name, "audit: NOT ENFORCED, goes on from here");
 	if (skeleton->params.audit_log)

@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Chains under construction: the three functions by which the skeleton's files write their rules.
+ * Chains under construction: the functions by which the skeleton's files write and find them.
  * Sizes are fixed; a skeleton that does not fit is a mistake in this source, found at first start.
  */
 #include "skeleton-internal.h"
 
 #include <string.h>
+
+const struct chain *skeleton_find_chain(const struct skeleton *skeleton, enum family family,
+					const char *name)
+{
+	for (size_t i = 0; i < skeleton->chains_n; i++)
+		if (skeleton->chains[i].family == family &&
+		    strcmp(skeleton->chains[i].name, name) == 0)
+			return &skeleton->chains[i];
+	return NULL;
+}
 
 struct chain *skeleton_chain(struct skeleton *skeleton, enum family family, const char *name,
 			     const char *why)

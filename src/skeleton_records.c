@@ -102,15 +102,6 @@ static const struct told *find_told(const char *counter)
 	return NULL;
 }
 
-static bool has_chain(const struct skeleton *skeleton, enum family family, const char *name)
-{
-	for (size_t i = 0; i < skeleton->chains_n; i++)
-		if (skeleton->chains[i].family == family &&
-		    strcmp(skeleton->chains[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 static enum end end_of(const struct stmt *verdict)
 {
 	static const char audit[] = "audit_", by_host_job[] = "_by_host_job";
@@ -171,7 +162,7 @@ static void log_chain(struct skeleton *skeleton, enum family family, const struc
 						    : TAG_NONE;
 	struct chain *chain;
 
-	if (has_chain(skeleton, family, row->chains[end]))
+	if (skeleton_find_chain(skeleton, family, row->chains[end]))
 		return;
 	chain = skeleton_chain(skeleton, family, row->chains[end], NULL);
 	if (audit) {

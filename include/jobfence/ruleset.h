@@ -349,6 +349,9 @@ struct skeleton {
 bool skeleton_is_told(const char *counter);
 /* Whether the ruleset has a table of @family. */
 bool skeleton_has_family(const struct skeleton *skeleton, enum family family);
+/* NULL: it has none of this name. */
+const struct chain *skeleton_find_chain(const struct skeleton *skeleton, enum family family,
+					const char *name);
 bool skeleton_params_equal(const struct skeleton_params *a, const struct skeleton_params *b);
 /* Fills the fixed chains. Pure. The skeleton is large: keep it on the heap. */
 void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_skeleton);
