@@ -33,8 +33,9 @@
 #define PERIOD_MIN_USEC (45 * 1000 * 1000ULL)
 #define PERIOD_SPREAD_USEC (30 * 1000 * 1000ULL)
 /* Somebody may keep the loop busy; a step waits no longer for its turn. While thousands of containers
- * are told one by one, steps take a fifth of the time. */
+ * are told one by one, steps take a fifth of the time, but what closes something waits two seconds at most. */
 #define LATE_USEC (200 * 1000ULL)
+#define LATE_MAX_USEC (2 * 1000 * 1000ULL)
 #define LATE_STEPS 4
 #define LONG_USEC 1000
 #define AUDIT_PERIODS 60 /* an hour */
@@ -84,9 +85,9 @@ static void request(struct daemon *d)
 
 	if (is_requested(d))
 		return;
+	late = late < LATE_USEC ? LATE_USEC : late > LATE_MAX_USEC ? LATE_MAX_USEC : late;
 	(void)sd_event_source_set_enabled(d->reconcile_source, SD_EVENT_ONESHOT);
-	(void)sd_event_source_set_time_relative(d->late_source,
-						late > LATE_USEC ? late : LATE_USEC);
+	(void)sd_event_source_set_time_relative(d->late_source, late);
 	(void)sd_event_source_set_enabled(d->late_source, SD_EVENT_ONESHOT);
 }
 
