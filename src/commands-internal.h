@@ -2,6 +2,8 @@
 /* What the commands share: one look at the host and one at the kernel. */
 #pragma once
 
+#include <jansson.h>
+
 #include "jobfence/commands.h"
 #include "jobfence/host.h"
 #include "jobfence/nft.h"
@@ -84,3 +86,9 @@ int command_look(const struct options *options, const char *what, command_print_
 
 /* Prints all that was buffered; false and a logged sentence where that fails. */
 bool command_flush(FILE *out);
+
+/* command_output.c: takes @json, which may be NULL, and prints it. Returns 0 or -ENOMEM. */
+int command_print_json(json_t *json, size_t indent);
+/* Has @write fill a file beside @path, which then takes its place. Returns 0 or -errno. */
+typedef void (*command_fill_fn)(FILE *out, const void *data);
+int command_replace_file(const char *path, command_fill_fn write, const void *data);

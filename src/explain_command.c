@@ -57,17 +57,10 @@ static int print(const struct explanation *explanation, bool as_json)
 	_cleanup_free_ char *text = NULL;
 	struct term term;
 	size_t size = 0;
-	json_t *json;
 	FILE *out;
-	int r;
 
-	if (as_json) {
-		json = explain_json(explanation);
-		r = json ? json_dumpf(json, stdout, JSON_INDENT(2)) : -1;
-		json_decref(json);
-		printf("\n");
-		return r < 0 ? -ENOMEM : 0;
-	}
+	if (as_json)
+		return command_print_json(explain_json(explanation), 2);
 	out = open_memstream(&text, &size);
 	if (!out)
 		return -ENOMEM;

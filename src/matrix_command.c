@@ -6,10 +6,8 @@
 #include "matrix-internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 
 #include "jobfence/log.h"
 #include "jobfence/text.h"
@@ -43,45 +41,27 @@ void matrix_input(const struct status_view *status, struct reach_input *ret_inpu
 	};
 }
 
-static int print_json(const struct matrix_view *view)
-{
-	json_t *json = matrix_json(view);
-	int r = json ? json_dumpf(json, stdout, JSON_INDENT(1)) : -1;
+struct picture {
+	const struct matrix_view *view;
+	void (*draw)(FILE *out, const struct matrix_view *view);
+};
 
-	json_decref(json);
-	if (r < 0)
-		return -ENOMEM;
-	printf("\n");
-	return 0;
+static void draw_picture(FILE *out, const void *data)
+{
+	const struct picture *picture = data;
+
+	picture->draw(out, picture->view);
 }
 
-/* Into a file beside it, which then takes its place: never half a picture. */
 static int write_picture(const struct matrix_view *view, const char *path,
 			 void (*draw)(FILE *out, const struct matrix_view *view))
 {
-	char temporary[4096], safe[256];
-	_cleanup_fclose_ FILE *out = NULL;
-	int r = 0, n = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path), fd;
+	const struct picture picture = { view, draw };
+	int r = command_replace_file(path, draw_picture, &picture);
+	char safe[256];
 
-	fd = n > 0 && (size_t)n < sizeof(temporary) ? mkostemp(temporary, O_CLOEXEC) : -1;
-	if (fd < 0) {
-		r = -errno;
-		log_err("cannot make %s: %s", text_safe(path, safe, sizeof(safe)), strerror(-r));
-		return r;
-	}
-	out = fdopen(fd, "w");
-	if (!out) {
-		close(fd);
-		(void)unlink(temporary);
-		return -ENOMEM;
-	}
-	draw(out, view);
-	if (fflush(out) != 0 || ferror(out) || fchmod(fd, 0644) < 0 ||
-	    rename(temporary, path) < 0) {
-		r = -(errno ?: EIO);
+	if (r < 0)
 		log_err("cannot write %s: %s", text_safe(path, safe, sizeof(safe)), strerror(-r));
-		(void)unlink(temporary);
-	}
 	return r;
 }
 
@@ -112,7 +92,8 @@ static int draw(const struct options *options, const struct status_view *status,
 		r = write_picture(&view, options->dot, matrix_dot);
 	if (r < 0 || (picture && !options->json))
 		return r;
-	return options->json ? print_json(&view) : matrix_print(stdout, &view);
+	return options->json ? command_print_json(matrix_json(&view), 1)
+			     : matrix_print(stdout, &view);
 }
 
 static int show(struct observer *observer, const struct config_origin *origin,

@@ -7,14 +7,13 @@
 #include "metrics-internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "jobfence/log.h"
 
-static void print(FILE *out, const struct status_view *status)
+static void print(FILE *out, const void *data)
 {
+	const struct status_view *status = data;
 	struct tally_counts counts;
 	/* the numbers of a daemon that is gone are nobody's */
 	bool told = status->daemon_pid != 0 && tally_read(status->daemon_pid, &counts) == 0;
@@ -23,34 +22,10 @@ static void print(FILE *out, const struct status_view *status)
 	metrics_print(out, &view);
 }
 
-/* The file beside @path whose name no collector reads: it does not end in ".prom". */
-static int fill(const char *path, const char *temporary, int fd, const struct status_view *status)
-{
-	_cleanup_fclose_ FILE *out = fdopen(fd, "w");
-
-	if (!out) {
-		int r = -errno;
-
-		close(fd);
-		return r;
-	}
-	print(out, status);
-	if (fflush(out) != 0 || ferror(out) || fchmod(fd, 0644) < 0 || fsync(fd) < 0)
-		return errno ? -errno : -EIO;
-	return rename(temporary, path) < 0 ? -errno : 0;
-}
-
 static int write_file(const char *path, const struct status_view *status)
 {
-	char temporary[4096];
-	int fd, r, n = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
+	int r = command_replace_file(path, print, status);
 
-	if (n < 0 || (size_t)n >= sizeof(temporary))
-		r = -ENAMETOOLONG;
-	else if ((fd = mkostemp(temporary, O_CLOEXEC)) < 0)
-		r = -errno;
-	else if ((r = fill(path, temporary, fd, status)) < 0)
-		unlink(temporary);
 	if (r < 0)
 		log_err("cannot write the metrics to %s, which stays as it was: %s", path,
 			strerror(-r));

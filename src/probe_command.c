@@ -70,18 +70,7 @@ static int parse_targets(const struct options *options, struct reach_input *inpu
 
 static int print(const struct probe *probe, bool as_json)
 {
-	json_t *json;
-	int r;
-
-	if (!as_json)
-		return probe_print(stdout, probe);
-	json = probe_json(probe);
-	r = json ? json_dumpf(json, stdout, JSON_INDENT(1)) : -1;
-	json_decref(json);
-	if (r < 0)
-		return -ENOMEM;
-	printf("\n");
-	return 0;
+	return as_json ? command_print_json(probe_json(probe), 1) : probe_print(stdout, probe);
 }
 
 /* Returns what to exit with, or -errno with @diag. */

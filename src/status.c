@@ -20,14 +20,7 @@ static int print(const struct status_view *view, bool as_json)
 		term_look(stdout, &term);
 		return status_show(stdout, view, &term);
 	}
-	json_t *json = status_json(view);
-	int r = json ? json_dumpf(json, stdout, JSON_INDENT(2)) : -1;
-
-	json_decref(json);
-	if (r < 0)
-		return -ENOMEM;
-	printf("\n");
-	return 0;
+	return command_print_json(status_json(view), 2);
 }
 
 static int show(struct observer *observer, const struct config_origin *origin,
