@@ -53,6 +53,7 @@ static void draw_picture(FILE *out, const void *data)
 	picture->draw(out, picture->view);
 }
 
+/* Returns 0 or -EINVAL: what went wrong was said. */
 static int write_picture(const struct matrix_view *view, const char *path,
 			 void (*draw)(FILE *out, const struct matrix_view *view))
 {
@@ -62,7 +63,7 @@ static int write_picture(const struct matrix_view *view, const char *path,
 
 	if (r < 0)
 		log_err("cannot write %s: %s", text_safe(path, safe, sizeof(safe)), strerror(-r));
-	return r;
+	return r < 0 ? -EINVAL : 0;
 }
 
 size_t matrix_single_max(const struct reach *reach, bool picture)
