@@ -43,12 +43,11 @@ static struct skeleton *build(size_t variant, uint32_t audit)
 static const struct chain *find_chain(const struct skeleton *skeleton, enum family family,
 				      const char *name)
 {
-	for (size_t i = 0; i < skeleton->chains_n; i++)
-		if (skeleton->chains[i].family == family &&
-		    strcmp(skeleton->chains[i].name, name) == 0)
-			return &skeleton->chains[i];
-	fail_msg("no chain %s", name);
-	return NULL;
+	const struct chain *chain = skeleton_find_chain(skeleton, family, name);
+
+	if (!chain)
+		fail_msg("no chain %s", name);
+	return chain;
 }
 
 static const char *counter_of(const struct rule *rule)

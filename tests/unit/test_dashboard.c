@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "jobfence/cleanup.h"
+#include "read_file.h"
 
 #define WIDTH 24
 #define HEIGHT_MAX 200
@@ -23,18 +24,6 @@
 static const char metrics_path[] = SOURCE_DIR "/tests/unit/metrics.prom";
 static const char alerts_path[] = SOURCE_DIR "/contrib/prometheus/alerts.yml";
 static const char dashboard_path[] = SOURCE_DIR "/contrib/grafana/jobfence.json";
-
-static char *read_all(const char *path)
-{
-	_cleanup_fclose_ FILE *file = fopen(path, "re");
-	char *text = NULL;
-	size_t size = 0;
-
-	if (!file)
-		fail_msg("%s: %s", path, strerror(errno));
-	assert_true(getdelim(&text, &size, '\0', file) > 0);
-	return text;
-}
 
 /* The next name of a metric of ours at or behind @at; NULL: none. */
 static const char *next_metric(const char *at, char name[static 96])

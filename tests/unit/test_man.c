@@ -12,18 +12,7 @@
 #include "jobfence/cleanup.h"
 #include "jobfence/config.h"
 #include "../../src/skeleton-internal.h"
-
-static char *read_all(const char *path)
-{
-	_cleanup_fclose_ FILE *file = fopen(path, "re");
-	char *text = NULL;
-	size_t size = 0;
-
-	if (!file)
-		fail_msg("%s: %s", path, strerror(errno));
-	assert_true(getdelim(&text, &size, '\0', file) > 0);
-	return text;
-}
+#include "read_file.h"
 
 /* @word with nothing of a name around it. */
 static bool names(const char *text, const char *word)

@@ -16,18 +16,7 @@
 
 #include "jobfence/cleanup.h"
 #include "jobfence/messages.h"
-
-static char *read_all(const char *path)
-{
-	_cleanup_fclose_ FILE *file = fopen(path, "re");
-	char *text = NULL;
-	size_t size = 0;
-
-	if (!file)
-		fail_msg("%s: %s", path, strerror(errno));
-	assert_true(getdelim(&text, &size, '\0', file) > 0);
-	return text;
-}
+#include "read_file.h"
 
 static void the_catalog_is_the_table(void **state)
 {

@@ -10,19 +10,7 @@
 #include <string.h>
 
 #include "../../src/commands-internal.h"
-
-static char *read_all(const char *path)
-{
-	FILE *file = fopen(path, "re");
-	char *text = NULL;
-	size_t size = 0;
-
-	if (!file)
-		fail_msg("%s: %s", path, strerror(errno));
-	assert_true(getdelim(&text, &size, '\0', file) > 0);
-	fclose(file);
-	return text;
-}
+#include "read_file.h"
 
 static char *rendered(enum network_mode mode)
 {

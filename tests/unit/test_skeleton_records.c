@@ -40,16 +40,6 @@ static struct skeleton *build(uint32_t mode, uint32_t audit, uint32_t group)
 	return skeleton;
 }
 
-static const struct chain *find_chain(const struct skeleton *skeleton, enum family family,
-				      const char *name)
-{
-	for (size_t i = 0; i < skeleton->chains_n; i++)
-		if (skeleton->chains[i].family == family &&
-		    strcmp(skeleton->chains[i].name, name) == 0)
-			return &skeleton->chains[i];
-	return NULL;
-}
-
 static bool is_log_chain(const char *name)
 {
 	return name && strncmp(name, "log_", 4) == 0;
@@ -143,7 +133,7 @@ static void compare_rule(const struct skeleton *told, const struct chain *chain,
 	assert_true(same_stmt(told, with, plain, true));
 	assert_true(skeleton_is_told(counter));
 	assert_int_equal(verdict->verdict == VERDICT_JUMP, last_of(plain)->verdict == VERDICT_JUMP);
-	ends_as(told, find_chain(told, chain->family, verdict->name), last_of(plain),
+	ends_as(told, skeleton_find_chain(told, chain->family, verdict->name), last_of(plain),
 		verdict->verdict == VERDICT_JUMP ? audit : counter);
 }
 

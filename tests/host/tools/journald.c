@@ -9,7 +9,6 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "tool.h"
 
@@ -61,22 +60,6 @@ static void one_record(const char *at, size_t size, FILE *records, FILE *text)
 	fflush(text);
 }
 
-static int bind_socket(const char *path)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		die(EXIT_BROKEN, "socket: %m");
-	if (snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path) >=
-	    (int)sizeof(addr.sun_path))
-		die(EXIT_USAGE, "%s: longer than a socket's path may be", path);
-	unlink(path);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
-		die(EXIT_BROKEN, "%s: %m", path);
-	return fd;
-}
-
 int main(int argc, char **argv)
 {
 	FILE *records, *text;
@@ -85,7 +68,7 @@ int main(int argc, char **argv)
 
 	if (argc != 4)
 		die(EXIT_USAGE, "usage: journald SOCKET RECORDS TEXT");
-	fd = bind_socket(argv[1]);
+	fd = bind_datagram(argv[1]);
 	records = fopen(argv[2], "ae");
 	text = fopen(argv[3], "ae");
 	if (!records || !text)

@@ -8,7 +8,6 @@
  * Messages may come at any time, so it lives as long as the private host does.
  */
 #include <fcntl.h>
-#include <sys/un.h>
 
 #include "tool.h"
 
@@ -19,22 +18,6 @@ static void log_lines(FILE *log, int64_t at_ms, char *message)
 	for (char *line = strtok_r(message, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		fprintf(log, "%lld %s\n", (long long)at_ms, line);
 	fflush(log);
-}
-
-static int bind_socket(const char *path)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		die(EXIT_BROKEN, "socket: %m");
-	if (snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path) >=
-	    (int)sizeof(addr.sun_path))
-		die(EXIT_USAGE, "%s: longer than a socket's path may be", path);
-	unlink(path);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
-		die(EXIT_BROKEN, "%s: %m", path);
-	return fd;
 }
 
 int main(int argc, char **argv)
@@ -48,7 +31,7 @@ int main(int argc, char **argv)
 
 	if (argc != 3)
 		die(EXIT_USAGE, "usage: notifyd SOCKET LOG (goes to the background when bound)");
-	fd = bind_socket(argv[1]);
+	fd = bind_datagram(argv[1]);
 	log = fopen(argv[2], "ae");
 	if (!log)
 		die(EXIT_BROKEN, "%s: %m", argv[2]);

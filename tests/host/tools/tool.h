@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -100,6 +101,23 @@ static inline uint16_t icmp_checksum(const void *data, size_t size)
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
 	return (uint16_t)~sum;
+}
+
+/* Where datagrams for somebody else come to. */
+static inline int bind_datagram(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		die(EXIT_BROKEN, "socket: %m");
+	if (snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path) >=
+	    (int)sizeof(addr.sun_path))
+		die(EXIT_USAGE, "%s: longer than a socket's path may be", path);
+	unlink(path);
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		die(EXIT_BROKEN, "%s: %m", path);
+	return fd;
 }
 
 static inline long parse_number(const char *text, long low, long high)
