@@ -23,6 +23,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "jobfence/clock.h"
+
 struct order {
 	struct sock_addr to; /* of no family: give up */
 	int timeout_ms;
@@ -86,26 +88,18 @@ static struct answer answer_of(int error)
 	return (struct answer){ ATTEMPT_FAILED, error };
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 /* Until it is decided, the time is over, or the parent says so. */
 static int wait_connected(int fd, int orders, int timeout_ms)
 {
 	struct pollfd fds[2] = { { .fd = fd, .events = POLLOUT },
 				 { .fd = orders, .events = POLLIN } };
-	int64_t end = now_ms() + timeout_ms;
+	uint64_t end = clock_usec() + (uint64_t)timeout_ms * 1000;
 	int error = EINPROGRESS;
 
 	while (error == EINPROGRESS) {
-		int64_t left = end - now_ms();
+		uint64_t now = clock_usec();
 
-		if (left <= 0 || poll(fds, 2, (int)left) < 0)
+		if (now >= end || poll(fds, 2, (int)((end - now + 999) / 1000)) < 0)
 			break;
 		if (fds[0].revents)
 			error = connect_error(fd);
