@@ -241,14 +241,13 @@ int attempt_parse(const struct nlmsghdr *nlh, struct attempt *ret_attempt)
 	const struct nlattr *attr;
 
 	if (nlh->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET) ||
-	    nlh->nlmsg_len < mnl_nlmsg_size(sizeof(struct nfgenmsg)))
+	    nlh->nlmsg_len < mnl_nlmsg_size(sizeof(struct nfgenmsg)) ||
+	    nlh->nlmsg_len != NLMSG_ALIGN(nlh->nlmsg_len)) /* the loop rounds it up */
 		return -EINVAL;
 	a.family = ((const struct nfgenmsg *)mnl_nlmsg_get_payload(nlh))->nfgen_family;
 	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
 	{
-		/* the loop rounds the message's length up */
-		if ((const char *)attr + attr->nla_len > (const char *)nlh + nlh->nlmsg_len ||
-		    parse_attribute(&a, &packet, attr) < 0)
+		if (parse_attribute(&a, &packet, attr) < 0)
 			return -EINVAL;
 	}
 	if (!a.rule[0])

@@ -52,10 +52,11 @@ const char *listener_kind_name(enum listener_kind kind)
 
 /* --- answers ----------------------------------------------------------------------------------- */
 
-/* libmnl goes by the length rounded up: the last bytes may not be there. */
-static bool is_whole(const struct nlmsghdr *header, const struct nlattr *attr)
+/* libmnl goes by the length rounded up, which the kernel's is: of another one the last bytes are not there. */
+static bool is_whole(const struct nlmsghdr *header, size_t payload)
 {
-	return (const char *)attr + attr->nla_len <= (const char *)header + header->nlmsg_len;
+	return mnl_nlmsg_get_payload_len(header) >= payload &&
+	       header->nlmsg_len == NLMSG_ALIGN(header->nlmsg_len);
 }
 
 static int parse_inet(const struct nlmsghdr *header, struct listener *listener)
@@ -63,7 +64,7 @@ static int parse_inet(const struct nlmsghdr *header, struct listener *listener)
 	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(header);
 	const struct nlattr *attr;
 
-	if (mnl_nlmsg_get_payload_len(header) < sizeof(*msg))
+	if (!is_whole(header, sizeof(*msg)))
 		return -EINVAL;
 	if (msg->idiag_family != AF_INET && msg->idiag_family != AF_INET6)
 		return 0;
@@ -73,7 +74,7 @@ static int parse_inet(const struct nlmsghdr *header, struct listener *listener)
 	listener->inode = msg->idiag_inode;
 	mnl_attr_for_each(attr, header, sizeof(*msg))
 	{
-		if (is_whole(header, attr) && mnl_attr_get_type(attr) == INET_DIAG_CGROUP_ID &&
+		if (mnl_attr_get_type(attr) == INET_DIAG_CGROUP_ID &&
 		    mnl_attr_get_payload_len(attr) >= sizeof(uint64_t))
 			listener->cgroup_id = mnl_attr_get_u64(attr);
 	}
@@ -86,13 +87,13 @@ static int parse_unix(const struct nlmsghdr *header, struct listener *listener)
 	const struct unix_diag_msg *msg = mnl_nlmsg_get_payload(header);
 	const struct nlattr *attr;
 
-	if (mnl_nlmsg_get_payload_len(header) < sizeof(*msg))
+	if (!is_whole(header, sizeof(*msg)))
 		return -EINVAL;
 	listener->inode = msg->udiag_ino;
 	mnl_attr_for_each(attr, header, sizeof(*msg))
 	{
 		const char *bytes = mnl_attr_get_payload(attr);
-		size_t len = is_whole(header, attr) ? mnl_attr_get_payload_len(attr) : 0;
+		size_t len = mnl_attr_get_payload_len(attr);
 		char name[LISTENER_NAME_MAX];
 
 		if (mnl_attr_get_type(attr) != UNIX_DIAG_NAME || len < 2 || bytes[0])
@@ -113,7 +114,7 @@ static int parse_vsock(const struct nlmsghdr *header, struct listener *listener)
 {
 	const struct vsock_diag_msg *msg = mnl_nlmsg_get_payload(header);
 
-	if (mnl_nlmsg_get_payload_len(header) < sizeof(*msg))
+	if (!is_whole(header, sizeof(*msg)))
 		return -EINVAL;
 	if (msg->vdiag_state != TCP_LISTEN)
 		return 0;
