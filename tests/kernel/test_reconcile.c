@@ -163,6 +163,28 @@ static void what_never_compares_equal_is_repaired_seldom(void **state)
 	close_kernel(&k);
 }
 
+/* Steps that differ in nothing but the key are others. */
+static void repairs_of_others_are_no_riddle(void **state)
+{
+	static const char *const undos[] = {
+		"nft delete element inet jobfence metadata4 { 169.254.42.42 }",
+		"nft delete element inet jobfence metadata4 { 169.254.0.23 }",
+	};
+	struct kernel k = { 0 };
+	struct reconcile_result result;
+
+	open_kernel(&k, state);
+	run(&k);
+	for (size_t i = 0; i < 4 * STUBBORN_FIRST; i++) {
+		assert_int_equal(system(undos[i % 2]), 0);
+		reconcile_forget(k.reconcile);
+		result = run(&k);
+		assert_int_equal(result.steps, 1);
+		assert_int_equal(result.stubborn, 0);
+	}
+	close_kernel(&k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +193,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(what_never_compares_equal_is_repaired_seldom,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(repairs_of_others_are_no_riddle, set_up, tear_down),
 	};
 
 	if (unshare(CLONE_NEWNET) < 0)

@@ -15,14 +15,17 @@
 #include "journal_fixture.h"
 
 static char text[8192];
+static const char *reason = "a job"; /* of both */
 
 /* What report_changes() logs, in @text. */
 static void report(struct report *report, const struct model *model)
 {
-	const struct verdict verdicts[2] = { { .role = ROLE_JOB, .why = "a job" },
-					     { .role = ROLE_JOB, .why = "a job" } };
+	struct verdict verdicts[2] = { { .role = ROLE_JOB }, { .role = ROLE_JOB } };
 	int ends[2], saved = dup(STDERR_FILENO);
 	ssize_t n;
+
+	strcpy(verdicts[0].why, reason);
+	strcpy(verdicts[1].why, reason);
 
 	assert_int_equal(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
 	assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
@@ -52,6 +55,10 @@ static void who_went_while_the_engine_was_away_is_told(void **state)
 	assert_non_null(strstr(text, "job two "));
 	report(r, &model);
 	assert_string_equal(text, "");
+	reason = "a job for another reason";
+	report(r, &model);
+	assert_non_null(strstr(text, "job one "));
+	assert_non_null(strstr(text, "job two "));
 	model.in_sync = false;
 	model.containers_n = 0;
 	report(r, &model);
