@@ -40,7 +40,8 @@ packet_jobfence() {
 	daemon_command
 	host_exec "$BUILD/tests/bench/bench_changes" --socket /run/standin.sock --containers "$1" \
 		--folder "$HOST_DIR/captured" --sandbox /run/docker/netns/all --log "$HOST_DIR/jobfence.log" \
-		sync 1 -- "${DAEMON[@]}" --docker unix:///run/standin.sock >"$HOST_DIR/sync.log" 2>&1
+		sync 1 -- "${DAEMON[@]}" --docker unix:///run/standin.sock >"$HOST_DIR/sync.log" 2>&1 ||
+		{ tail -n 20 "$HOST_DIR/sync.log" "$HOST_DIR/jobfence.log" >&2; return 1; }
 	host_exec nft list chain inet jobfence from_bridge >/dev/null
 }
 
