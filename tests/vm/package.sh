@@ -47,11 +47,13 @@ booted() {
 
 # --- jobs ------------------------------------------------------------------------------------------
 
+shim_answers() { [ "$(dial 127.0.0.1 10998)" = open:shim ]; }
+
 shim_start_here() {
 	printf '[Service]\nExecStart=%s -k tcp:%s=shim\n' "$(command -v serve)" $SHIM \
 		>/run/systemd/system/vm-shim.service
 	systemctl daemon-reload && systemctl start vm-shim &&
-		host_wait 5000 test "$(dial 127.0.0.1 10998)" = open:shim
+		host_wait 5000 shim_answers
 }
 
 job() { # NAME DOCKER-ARGUMENTS…

@@ -160,11 +160,13 @@ booted() {
 	journalctl -b -u jobfence -o cat --no-pager
 }
 
+shim_answers() { [ "$(dial 127.0.0.1 10998)" = open:shim ]; }
+
 shim_service() {
 	printf '[Service]\nExecStart=%s -k tcp:%s=shim\n' "$(command -v serve)" $SHIM \
 		>/run/systemd/system/vm-shim.service
 	systemctl daemon-reload && systemctl start vm-shim &&
-		host_wait 5000 test "$(dial 127.0.0.1 10998)" = open:shim
+		host_wait 5000 shim_answers
 }
 
 fence_stands() { jobfence verify >/dev/null 2>&1; }
