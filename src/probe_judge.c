@@ -87,11 +87,12 @@ static enum probe_finding judge_denied(const struct sighting *seen, size_t seen_
 static enum probe_finding judge_allowed(const struct sighting *seen, size_t seen_n,
 					const char **ret_why)
 {
-	bool counted = true;
+	bool counted = true, noise = false;
 
 	if (connected(seen, seen_n))
 		return say(FINDING_AS_INTENDED, "it connected", ret_why);
 	for (size_t i = 0; i < seen_n; i++) {
+		noise = noise || seen[i].noise;
 		/* by somebody else's packet too: this one's is refused, or counted by name */
 		counted = counted && seen[i].other &&
 			  (seen[i].named || seen[i].attempt != ATTEMPT_SILENT);
@@ -99,6 +100,10 @@ static enum probe_finding judge_allowed(const struct sighting *seen, size_t seen
 			return say(FINDING_AS_INTENDED,
 				   "open, and nobody listens: refused by the port itself", ret_why);
 	}
+	if (noise)
+		return say(FINDING_UNPROVEN,
+			   "it did not connect, and rules count all the time what others try",
+			   ret_why);
 	if (counted)
 		return say(FINDING_DIFFERENT, "a rule of the fence stopped it", ret_why);
 	return say(FINDING_UNPROVEN, "not answered, and no rule of the fence stopped it", ret_why);

@@ -7,6 +7,7 @@
 #include "probe-internal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "jobfence/clock.h"
@@ -15,7 +16,8 @@
 #define ALLOWED_MS 900
 #define STEP_MS 2 /* between two looks at the counters */
 #define STEP_MAX_MS 20
-#define GRACE_MS 8 /* what was counted may still be answered, by a reset or in spite of it */
+#define QUIET_MS 100 /* the shortest look at what counters do without an attempt */
+#define GRACE_MS 8   /* what was counted may still be answered, by a reset or in spite of it */
 
 #define ALL_PAIRS_MAX 24 /* containers; of more each tries the next ones */
 #define RING 8
@@ -114,12 +116,34 @@ static void own_elements(const struct probe *probe, const struct reach_flow *flo
 			own_elements_add(expected, ends[i]->container, own);
 }
 
+/* A rule that counted while something should have got through may have counted another's packet: whether
+ * there are such, a look shows that is as long as the attempt was. */
+static int look_for_noise(struct probe *probe, const struct reach_flow *flow, uint64_t usec,
+			  struct sighting *seen, struct diag *diag)
+{
+	struct sighting quiet;
+	int r;
+
+	if (flow->state != REACH_ALLOWED || seen->attempt == ATTEMPT_CONNECTED || !seen->other)
+		return 0;
+	r = read_counters(probe, probe->before, diag);
+	if (r < 0)
+		return r;
+	(void)poll(NULL, 0, usec < QUIET_MS * 1000 ? QUIET_MS : (int)(usec / 1000));
+	r = read_counters(probe, probe->after, diag);
+	if (r < 0)
+		return r;
+	compare(probe, flow, &quiet);
+	seen->noise = quiet.other;
+	return 0;
+}
+
 static int try_once(struct probe *probe, struct prober *prober, const struct reach_flow *flow,
 		    struct sighting *seen, struct diag *diag)
 {
 	int timeout = flow->state == REACH_ALLOWED ? ALLOWED_MS : DENIED_MS;
 	struct own_elements own;
-	uint64_t before = 0, after = 0;
+	uint64_t before = 0, after = 0, begun = clock_usec();
 	int r;
 
 	*seen = (struct sighting){ 0 };
@@ -139,7 +163,7 @@ static int try_once(struct probe *probe, struct prober *prober, const struct rea
 		return r;
 	compare(probe, flow, seen);
 	seen->named = after > before;
-	return 0;
+	return look_for_noise(probe, flow, clock_usec() - begun, seen, diag);
 }
 
 /* --- one flow --- */

@@ -23,6 +23,7 @@ struct sighting {
 	uint64_t moved;    /* packets that the rule's counter, or the one instead of it, counted */
 	bool named;        /* the kernel counted it for this very container, too */
 	const char *other; /* another counter that moved meanwhile; NULL: none did */
+	bool noise;        /* counters moved as well while nothing was tried */
 };
 
 enum probe_finding {

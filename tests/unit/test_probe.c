@@ -102,6 +102,17 @@ static const struct {
 	       { .attempt = ATTEMPT_REFUSED, .other = "spoofed" }),
 	  .finding = FINDING_DIFFERENT,
 	  .why = "the fence stopped it" },
+	{ .state = REACH_ALLOWED, /* a flood of somebody else, beside a closed port */
+	  SEEN({ .attempt = ATTEMPT_REFUSED, .other = "to_job", .named = true },
+	       { .attempt = ATTEMPT_REFUSED, .other = "to_job", .named = true, .noise = true },
+	       { .attempt = ATTEMPT_REFUSED, .other = "to_job", .named = true }),
+	  .finding = FINDING_UNPROVEN,
+	  .why = "what others try" },
+	{ .state = REACH_ALLOWED, /* … and once without it */
+	  SEEN({ .attempt = ATTEMPT_REFUSED, .other = "to_job", .noise = true },
+	       { .attempt = ATTEMPT_REFUSED }),
+	  .finding = FINDING_AS_INTENDED,
+	  .why = "nobody listens" },
 	{ .state = REACH_ALLOWED, /* somebody else's packets, while nobody answers this one */
 	  SEEN({ .attempt = ATTEMPT_SILENT, .other = "to_job" },
 	       { .attempt = ATTEMPT_SILENT, .other = "to_job" },

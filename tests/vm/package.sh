@@ -230,20 +230,28 @@ apparmor() {
 	systemctl restart jobfence
 }
 
-probed() {
-	section "jobfence probe"
+probed() { # WHEN EXIT-CODE
+	section "jobfence probe, $1"
 	jobfence probe >"$WORK/probe" 2>&1
-	check "exit code" 0 $?
+	check "exit code" "$2" $?
 	tail -n 40 "$WORK/probe"
 }
 
 jobs() {
+	local quiet=()
+
 	told
-	probed
+	mapfile -t quiet < <(job beta "$HOST_IMAGE" /bin/sleep 100000 && job epsilon --network host "$HOST_IMAGE" /bin/sleep 100000)
+	host_wait 10000 known "${quiet[0]}" && host_wait 10000 known "${quiet[1]}" || broken "jobfence does not know ${quiet[*]}"
+	probed "while nobody tries anything" 0
+	docker rm -f "${quiet[@]}" >/dev/null
 	apparmor
 }
 
 change() {
+	hammers_run || broken "no jobs"
+	# the counters move all the time: a closed port is not always told from the fence
+	probed "while jobs knock all the time" "[02]"
 	upgrade
 	removed
 	taken_down
@@ -261,7 +269,6 @@ fi
 shim_start_here || broken "no shim"
 docker image inspect "$HOST_IMAGE" >/dev/null 2>&1 || docker import "$HOST_CACHE/image.tar" "$HOST_IMAGE" >/dev/null ||
 	broken "no image"
-hammers_run || broken "no jobs"
 for PART; do
 	"$PART"
 done
