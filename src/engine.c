@@ -31,6 +31,7 @@
 #define PING_US (20 * SECOND_US)
 #define STREAM_HEAD_US (30 * SECOND_US)
 #define INSPECTING_US (10 * SECOND_US)
+#define INSPECTING_EACH_US 10000 /* and so much for each container: a busy engine is no hung one */
 #define SLACK_US 1000
 #define SOCKET_MADE_US 20000 /* from bind() to listen(), with room */
 
@@ -387,7 +388,8 @@ void engine_list_came(struct engine *engine)
 		return;
 	}
 	refresh->phase = REFRESH_INSPECTING;
-	arm(engine->deadline, engine->inspecting_us);
+	arm(engine->deadline,
+	    engine->inspecting_us + engine->picture.containers_n * INSPECTING_EACH_US);
 	engine_touched(engine);
 }
 

@@ -276,6 +276,7 @@ static void inspects_few_at_a_time(void **state)
 		fake_engine_hold(fx->fake, path, true);
 	}
 	start(fx);
+	fx->engine->inspecting_us = 10000; /* of many each one has its time beside it */
 	WAIT(fx, fake_engine_count(fx->fake, "/containers/000") == ASKS_BULK_MAX);
 	run_for(fx, 50);
 	assert_int_equal(fake_engine_count(fx->fake, "/containers/000"), ASKS_BULK_MAX);
