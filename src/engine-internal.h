@@ -132,7 +132,7 @@ bool asks_busy(const struct asks *asks);
 
 struct container_note {
 	uint64_t listed_seq, inspected_seq; /* of the ask whose answer was taken last; 0: none */
-	bool wanted;                        /* to be inspected as part of a refresh */
+	bool wanted;                        /* to be inspected (again) */
 };
 
 struct network_note {

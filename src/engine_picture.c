@@ -405,6 +405,7 @@ static int take_inspected(struct picture *picture, struct container *container, 
 	size_t at = container_at(picture, container->id);
 	struct container_note *note;
 	struct container old;
+	bool disagrees = false;
 	int r;
 
 	if (!has_container(picture, at, container->id)) {
@@ -415,13 +416,16 @@ static int take_inspected(struct picture *picture, struct container *container, 
 	} else {
 		note = &picture->container_notes[at];
 		old = picture->containers[at];
-		if (note->listed_seq > seq && !container_is_live(container))
+		/* Who was asked later need not have answered later: the engine's list may be behind. */
+		disagrees = note->listed_seq > seq &&
+			    container_is_live(container) != container_is_live(&old);
+		if (disagrees && !container_is_live(container))
 			container->state = old.state;
 		picture->containers[at] = *container;
 		*container = old;
 	}
 	note->inspected_seq = seq;
-	note->wanted = false;
+	note->wanted = disagrees; /* one that is asked now decides */
 	return lay_networks_over(picture, &picture->containers[at], seq);
 }
 

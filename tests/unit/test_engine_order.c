@@ -104,6 +104,27 @@ static void die_without_start_and_start_without_create(void **state)
 	assert_int_equal(logged, 1);
 }
 
+/* Docker's list says for a while of one that died that it runs, while its inspection waits for the end. */
+static void a_list_that_is_behind(void **state)
+{
+	struct fixture *fx = *state;
+	size_t lists;
+
+	start_with_a(fx);
+	has_container(fx, ID_A, "exited", 0);
+	fake_engine_hold(fx->fake, "/containers/" ID_A "/json", true);
+	container_event(fx, "die", ID_A);
+	WAIT(fx, find(fx, ID_A)->state == CONTAINER_EXITED);
+	has_listed(fx, ID_A, NULL); /* running */
+	lists = fake_engine_count(fx->fake, "/networks");
+	engine_refresh(fx->engine);
+	WAIT(fx, fake_engine_count(fx->fake, "/networks") > lists);
+	WAIT(fx, find(fx, ID_A)->state == CONTAINER_RUNNING);
+	fake_engine_hold(fx->fake, "/containers/" ID_A "/json", false);
+	WAIT(fx, find(fx, ID_A)->state == CONTAINER_EXITED);
+	WAIT(fx, is_quiet(fx));
+}
+
 static void unknown_kinds_change_nothing(void **state)
 {
 	static const char *const lines[] = {
@@ -320,6 +341,7 @@ int main(void)
 		TEST(backwards),
 		TEST(already_gone),
 		TEST(die_without_start_and_start_without_create),
+		TEST(a_list_that_is_behind),
 		TEST(unknown_kinds_change_nothing),
 		TEST(labels_named_like_attributes),
 		TEST(converges_to_the_list),

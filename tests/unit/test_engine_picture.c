@@ -146,6 +146,11 @@ static void a_network_that_lost_a_member_clears_it(void **state)
 	picture_done(&p);
 }
 
+static bool is_wanted(const struct picture *p, unsigned number)
+{
+	return p->container_notes[find(p, number) - p->containers].wanted;
+}
+
 static void where_answers_disagree_it_lives(void **state)
 {
 	struct picture p = { 0 };
@@ -153,13 +158,18 @@ static void where_answers_disagree_it_lives(void **state)
 	listed(&p, 1, CONTAINER_RUNNING, 5);
 	inspected(&p, 1, CONTAINER_CREATED, 0, 0, 4);
 	assert_int_equal(find(&p, 1)->state, CONTAINER_RUNNING);
+	assert_true(is_wanted(&p, 1));
 	listed(&p, 2, CONTAINER_CREATED, 5);
 	inspected(&p, 2, CONTAINER_RUNNING, 0, 0, 4);
 	assert_int_equal(find(&p, 2)->state, CONTAINER_RUNNING);
+	assert_true(is_wanted(&p, 2));
 	listed(&p, 1, CONTAINER_EXITED, 3); /* older than the list before */
 	assert_int_equal(find(&p, 1)->state, CONTAINER_RUNNING);
 	inspected(&p, 1, CONTAINER_EXITED, 0, 0, 6);
 	assert_int_equal(find(&p, 1)->state, CONTAINER_EXITED);
+	assert_false(is_wanted(&p, 1));
+	inspected(&p, 2, CONTAINER_RUNNING, 0, 0, 7);
+	assert_false(is_wanted(&p, 2));
 	picture_done(&p);
 }
 
