@@ -113,17 +113,15 @@ hammer_spawn() { # WHO LOG COMMAND…
 
 # hammers_start PHASE: figures and events in FLOW_DIR/PHASE.WHO.{count,log}
 hammers_start() {
-	local who port=36000
+	local who port=36000 # and PORTS_MAX of hammer.c for each
 
 	HAMMERS=()
 	for who in "${!PROBES[@]}"; do
-		case $who in
-		host | session | engine | gamma | epsilon | kappa | omega) port=$((port + 2400)) ;;
-		esac
 		# shellcheck disable=SC2086 # arguments
 		hammer_spawn "$who" "$FLOW_DIR/$1.$who.log" hammer --every "$HAMMER_EVERY" --ports $port ${PROBES[$who]} \
 			3>"$FLOW_DIR/$1.$who.count" || return 1
 		HAMMERS+=("$HOST_SPAWNED")
+		port=$((port + 1700))
 	done
 }
 
@@ -184,8 +182,15 @@ judged() {
 				kind[n] = f[1]; from[n] = f[2]; to[n] = f[3]; fault[n++] = f[4]
 			}
 		}
+		# A connection that began without masquerading has an entry in conntrack that has none, and
+		# so have those that use its ports again in the two minutes that the kernel keeps it.
+		function began(i) {
+			if (kind[i] == "nat" && match($5, /since=[0-9]+/))
+				return substr($5, RSTART + 6, RLENGTH - 6) + 0
+			return $2
+		}
 		function explains(i) {
-			if ($1 < from[i] || $2 > to[i]) return 0
+			if ($1 < from[i] || began(i) > to[i]) return 0
 			if ($4 == "leak") return kind[i] == "leak"
 			return kind[i] == "*" || index(class[$3], "," kind[i] ",")
 		}

@@ -11,10 +11,12 @@
  *
  * Standard output has a line for what is not as wanted, and for what came of it late:
  *   MS STARTED-MS ID leak|fail|cut|late WORD          (MS is CLOCK_MONOTONIC)
+ * WORD of what failed ends in ",port=N,since=MS" where its port is known: how long all fails from there.
  * Descriptor 3, where it is a file, holds the figures so far, a line each, written twice a second:
  *   ID WANT KIND ATTEMPTS OPEN NOT-OPEN LATE
- * --ports: its own ports are LOW and the PORTS_MAX behind it. What shares a network and uses the same pair of
- * ports one after the other shares an entry of conntrack, and so its mark.
+ * --ports: its own ports are LOW and the PORTS_MAX behind it. What shares a network, or an address that its
+ * network is masqueraded behind, and uses the same pair of ports one after the other shares an entry of
+ * conntrack, and so its mark; and where conntrack was flushed, the server's connection.
  * --into writes both to files of its own instead, PREFIX.MS.log and PREFIX.MS.count. With a PROGRAM it
  * becomes that, and the hammer is its child: a container's first process that probes before it serves.
  *
@@ -46,7 +48,7 @@
 #define EVENTS_MAX 1024
 #define COUNTS_FD 3
 #define TICK_MS 10
-#define PORTS_MAX 2400
+#define PORTS_MAX 1700
 #define STALL_MS 5000
 #define AGAIN_MS 500 /* a connection that was cut is made anew */
 #define LATE_MS 900  /* a SYN is sent again after a second */
@@ -128,48 +130,50 @@ static void write_counts(void)
 	(void)!pwrite(counts_fd, text, at, 0); /* figures only grow, and so does the text */
 }
 
-/* --- the ports that were used ------------------------------------------------------------------ */
+/* --- the ports that fail ----------------------------------------------------------------------- */
 
-/* When each flow had each of the ports last, in milliseconds since the start; 0: never. */
-static uint32_t used[FLOWS_MAX][PORTS_MAX];
-static int64_t used_since;
+/* Since when each flow fails on each of the ports, in milliseconds since the start and one; 0: it does not. */
+static uint32_t failing[FLOWS_MAX][PORTS_MAX];
+static int64_t failing_since;
 
 /* NULL where it is not known which port it has. */
-static uint32_t *used_by(const struct attempt *attempt, uint16_t *ret_port)
+static uint32_t *failing_on(const struct attempt *attempt, uint16_t *ret_port)
 {
 	union endpoint own = { 0 };
 	socklen_t len = sizeof(own);
 
-	if (!options.low_port || attempt->flow->kind != TCP || attempt->fd < 0 ||
+	if (!options.low_port || attempt->flow->kind == ICMP || attempt->fd < 0 ||
 	    getsockname(attempt->fd, &own.sa, &len))
 		return NULL;
 	*ret_port = endpoint_port(&own);
 	if (*ret_port < options.low_port || *ret_port >= options.low_port + PORTS_MAX)
 		return NULL;
-	return &used[attempt->flow - flows][*ret_port - options.low_port];
+	return &failing[attempt->flow - flows][*ret_port - options.low_port];
 }
 
-static void note_use(const struct attempt *attempt)
-{
-	uint16_t port;
-	uint32_t *when = used_by(attempt, &port);
-
-	if (when)
-		*when = (uint32_t)(now_ms() - used_since) + 1;
-}
-
-/* With the port, and how long before the flow had it last: what another connection left may be in the way. */
+/* With the port, and since when it fails there: for conntrack it is one conversation with what failed before. */
 static const char *with_port(const struct attempt *attempt, const char *word)
 {
 	static char text[80];
 	uint16_t port;
-	const uint32_t *when = used_by(attempt, &port);
+	uint32_t *since = failing_on(attempt, &port);
 
-	if (!when)
+	if (!since)
 		return word;
-	snprintf(text, sizeof(text), "%s,port=%u,had=%lld", word, port,
-		 *when ? (long long)(attempt->started - used_since) - *when : -1LL);
+	if (!*since)
+		*since = (uint32_t)(attempt->started - failing_since) + 1;
+	snprintf(text, sizeof(text), "%s,port=%u,since=%lld", word, port,
+		 (long long)failing_since + *since - 1);
 	return text;
+}
+
+static void note_open(const struct attempt *attempt)
+{
+	uint16_t port;
+	uint32_t *since = failing_on(attempt, &port);
+
+	if (since)
+		*since = 0;
 }
 
 static struct attempt *attempt_new(struct flow *flow, int64_t now)
@@ -190,10 +194,8 @@ static struct attempt *attempt_new(struct flow *flow, int64_t now)
 
 static void attempt_end(struct attempt *attempt)
 {
-	if (attempt->fd >= 0) {
-		note_use(attempt);
+	if (attempt->fd >= 0)
 		close(attempt->fd);
-	}
 	attempt->flow = NULL;
 	free_attempts[free_n++] = (int)(attempt - attempts);
 }
@@ -210,6 +212,7 @@ static void attempt_opened(struct attempt *attempt, const char *word)
 {
 	attempt->flow->attempts++;
 	attempt->flow->opens++;
+	note_open(attempt);
 	if (!attempt->flow->want_open)
 		event(attempt, "leak", word);
 	attempt_end(attempt);
@@ -272,7 +275,7 @@ static void note_late(struct attempt *attempt)
 	    getsockopt(attempt->fd, IPPROTO_TCP, TCP_INFO, &info, &len) || !info.tcpi_total_retrans)
 		return;
 	attempt->flow->late++;
-	event(attempt, "late", with_port(attempt, "retransmitted"));
+	event(attempt, "late", "retransmitted");
 }
 
 /* With what the kernel knows of the connection, to find out afterwards who answered. */
@@ -547,7 +550,7 @@ static void run(void)
 {
 	int64_t counts_due = 0;
 
-	used_since = now_ms();
+	failing_since = now_ms();
 
 	while (!over) {
 		int64_t now = now_ms();
