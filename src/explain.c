@@ -71,7 +71,7 @@ static int find_elems(struct explanation *explanation)
 	status_comment_part(explanation->row, part, sizeof(part));
 	for (size_t set = 0; set < SET_MAX; set++)
 		for (size_t e = 0; e < ruleset->sets[set].n; e++)
-			if (strstr(ruleset->sets[set].elem[e].comment ?: "", part))
+			if (status_comment_is_of(ruleset->sets[set].elem[e].comment, part))
 				take_elem(explanation, (enum set_id)set,
 					  &ruleset->sets[set].elem[e]);
 	return 0;

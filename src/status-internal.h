@@ -51,6 +51,8 @@ int status_view_fill(struct status_view *view);
 void status_view_done(struct status_view *view);
 /* The part of an element's comment that is this container's and nobody else's. */
 void status_comment_part(const struct status_row *row, char *text, size_t size);
+/* Whether an element with @comment, NULL for none, is that of the container with this @part. */
+bool status_comment_is_of(const char *comment, const char *part);
 /* status_age.c: what /proc says of the rows' processes. */
 void status_ages(struct status_view *view);
 /* "3 d 4 h", "5 min", "12 s"; "?" below 0. Returns @buffer. */

@@ -107,6 +107,16 @@ void status_comment_part(const struct status_row *row, char *text, size_t size)
 		snprintf(text, size, "%s bystander", name);
 }
 
+bool status_comment_is_of(const char *comment, const char *part)
+{
+	if (!comment)
+		return false;
+	/* the end of another's name is no name: only what begins with a blank may stand anywhere */
+	if (part[0] == ' ')
+		return strstr(comment, part);
+	return strncmp(comment, part, strlen(part)) == 0;
+}
+
 static uint64_t count_stopped(const struct ruleset *elements, const struct status_row *row)
 {
 	char part[128];
@@ -117,7 +127,7 @@ static uint64_t count_stopped(const struct ruleset *elements, const struct statu
 		const struct elems *elems = &elements->sets[counting_sets[s]];
 
 		for (size_t i = 0; i < elems->n; i++)
-			if (strstr(elems->elem[i].comment ?: "", part))
+			if (status_comment_is_of(elems->elem[i].comment, part))
 				packets += elems->elem[i].packets;
 	}
 	return packets;

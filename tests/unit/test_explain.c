@@ -223,6 +223,22 @@ static void every_rule_has_words(void **state)
 	}
 }
 
+/* Without a task id an element is told by the name, and another's may end with it. */
+static void elements_are_its_own(void **state)
+{
+	struct seen *seen = *state;
+	_cleanup_(explanation_done) struct explanation e = { 0 };
+
+	seen->f->containers[1].is_task = false;
+	seen->f->containers[1].name = (char *)"web";
+	seen->f->containers[2].name = (char *)"my-web";
+	see(seen);
+	explained(seen, 1, &e);
+	assert_true(e.elems_n > 0);
+	for (size_t i = 0; i < e.elems_n; i++)
+		assert_string_equal(e.elems[i].elem->comment, "web bystander");
+}
+
 /* --- both forms -------------------------------------------------------------------------------- */
 
 static const char *path_of(uint64_t id, void *data)
@@ -320,13 +336,13 @@ static void one_that_stopped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finds),  cmocka_unit_test(near_names),
-		cmocka_unit_test(many),   SEE(rules_of_a_bridge_job),
-		SEE(rules_of_a_host_job), SEE(rules_of_a_quarantined_job),
-		SEE(rules_of_bystanders), SEE(rules_of_an_unknown_port),
-		SEE(audited_rules),       SEE(every_rule_has_words),
-		SEE(the_whole),           SEE(the_unknown),
-		SEE(one_that_stopped),
+		cmocka_unit_test(finds),   cmocka_unit_test(near_names),
+		cmocka_unit_test(many),    SEE(rules_of_a_bridge_job),
+		SEE(rules_of_a_host_job),  SEE(rules_of_a_quarantined_job),
+		SEE(rules_of_bystanders),  SEE(rules_of_an_unknown_port),
+		SEE(audited_rules),        SEE(every_rule_has_words),
+		SEE(elements_are_its_own), SEE(the_whole),
+		SEE(the_unknown),          SEE(one_that_stopped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -543,6 +543,28 @@ static void packets_are_those_of_the_job(void **state)
 	assert_int_equal(row_of(&f->view, "c3")->stopped, 0);
 }
 
+/* Without a task id there is the name alone, and another's may end with it. */
+static void a_name_is_not_the_end_of_another(void **state)
+{
+	struct fixture *f = *state;
+	struct ruleset *live = f->live->elements;
+
+	f->expected.verdicts[1].role = f->expected.verdicts[3].role = ROLE_JOB;
+	containers[3].task_id = NULL;
+	containers[3].name = (char *)"my-" WEB;
+	add_counted(live, SET_JOBS4, 1, WEB " task  HOST_WHEN_POSSIBLE isolated", 5);
+	add_counted(live, SET_JOBS4, 2, "my-" WEB " task  HOST_WHEN_POSSIBLE isolated", 7);
+	ruleset_seal(live);
+
+	int r = status_view_fill(&f->view);
+
+	containers[3].task_id = (char *)"t4";
+	containers[3].name = (char *)"gone-0-0-00000000";
+	assert_int_equal(r, 0);
+	assert_int_equal(row_of(&f->view, "b2")->stopped, 5);
+	assert_int_equal(row_of(&f->view, "d4")->stopped, 7);
+}
+
 /* The comments that the policy writes are those that are looked for. */
 static void policy_and_status_agree_on_comments(void **state)
 {
@@ -667,6 +689,7 @@ int main(void)
 		TEST(owners_of_the_tables),
 		TEST(the_order_of_rows),
 		TEST(packets_are_those_of_the_job),
+		TEST(a_name_is_not_the_end_of_another),
 		TEST(policy_and_status_agree_on_comments),
 		TEST(the_json),
 		TEST(the_json_of_the_unknown),
