@@ -33,7 +33,7 @@ struct prober {
  * with @diag. */
 int prober_start(const struct container *container, bool on_host, const char *cgroup_root,
 		 struct prober *ret_prober, struct diag *diag);
-/* Ends it and waits for its end. */
+/* Ends it and waits for its end, a second at most. */
 void prober_stop(struct prober *prober);
 int prober_ask(struct prober *prober, const struct sock_addr *to, int timeout_ms);
 /* Gives the attempt up: the answer is then ATTEMPT_SILENT, unless there is one already. */

@@ -25,6 +25,8 @@
 
 #include "jobfence/clock.h"
 
+#define STOP_USEC 1000000
+
 struct order {
 	struct sock_addr to; /* of no family: give up */
 	int timeout_ms;
@@ -307,14 +309,17 @@ int prober_start(const struct container *container, bool on_host, const char *cg
 	return 0;
 }
 
+/* cgroup v2 lets a frozen process be killed, v1 only when it is thawed: that one is not waited for. */
 void prober_stop(struct prober *prober)
 {
+	uint64_t end = clock_usec() + STOP_USEC;
+
 	if (prober->pid <= 0)
 		return;
 	close(prober->fd);
 	(void)kill(prober->pid, SIGKILL);
-	while (waitpid(prober->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	while (waitpid(prober->pid, NULL, WNOHANG) == 0 && clock_usec() < end)
+		(void)poll(NULL, 0, 1);
 	*prober = (struct prober){ 0 };
 }
 

@@ -18,6 +18,7 @@
 #define STEP_MAX_MS 20
 #define QUIET_MS 100 /* the shortest look at what counters do without an attempt */
 #define GRACE_MS 8   /* what was counted may still be answered, by a reset or in spite of it */
+#define LATE_MS 2000 /* behind its time: who has not answered then is frozen, or stuck */
 
 #define ALL_PAIRS_MAX 24 /* containers; of more each tries the next ones */
 #define RING 8
@@ -67,24 +68,32 @@ static void compare(const struct probe *probe, const struct reach_flow *flow, st
 	}
 }
 
+static int timeout_of(const struct reach_flow *flow)
+{
+	return flow->state == REACH_ALLOWED ? ALLOWED_MS : DENIED_MS;
+}
+
 /* Waits for the answer, and looks at the counters meanwhile: what was stopped without a word need not
- * be waited for. */
+ * be waited for. -ETIME: the process does not answer; no reading of the counters ends so. */
 static int await(struct probe *probe, struct prober *prober, const struct reach_flow *flow,
 		 struct sighting *seen, struct diag *diag)
 {
+	uint64_t end = clock_usec() + (uint64_t)(timeout_of(flow) + LATE_MS) * 1000;
 	bool cancelled = false;
 	int wait = STEP_MS, r;
 
-	for (;;) {
-		r = prober_answer(prober, cancelled ? 1000 : wait, &seen->attempt, &seen->error);
+	for (;; wait = wait * 2 > STEP_MAX_MS ? STEP_MAX_MS : wait * 2) {
+		r = prober_answer(prober, wait, &seen->attempt, &seen->error);
 		if (r > 0)
 			return 0;
 		if (r < 0 && r != -EINTR)
 			return r;
 		if (probe_stop)
 			return -EINTR;
+		if (clock_usec() >= end)
+			return -ETIME;
 		if (cancelled)
-			return -ETIMEDOUT;
+			continue;
 		r = read_counters(probe, probe->after, diag);
 		if (r < 0)
 			return r;
@@ -98,7 +107,6 @@ static int await(struct probe *probe, struct prober *prober, const struct reach_
 				return r;
 			cancelled = true;
 		}
-		wait = wait * 2 > STEP_MAX_MS ? STEP_MAX_MS : wait * 2;
 	}
 }
 
@@ -141,7 +149,6 @@ static int look_for_noise(struct probe *probe, const struct reach_flow *flow, ui
 static int try_once(struct probe *probe, struct prober *prober, const struct reach_flow *flow,
 		    struct sighting *seen, struct diag *diag)
 {
-	int timeout = flow->state == REACH_ALLOWED ? ALLOWED_MS : DENIED_MS;
 	struct own_elements own;
 	uint64_t before = 0, after = 0, begun = clock_usec();
 	int r;
@@ -152,7 +159,7 @@ static int try_once(struct probe *probe, struct prober *prober, const struct rea
 	if (r >= 0)
 		r = read_counters(probe, probe->before, diag);
 	if (r >= 0)
-		r = prober_ask(prober, &flow->to, timeout);
+		r = prober_ask(prober, &flow->to, timeout_of(flow));
 	if (r >= 0)
 		r = await(probe, prober, flow, seen, diag);
 	if (r >= 0)
@@ -232,14 +239,27 @@ static bool is_local(const struct probe *probe, const struct ip_addr *addr)
 	return ip_addr_is_loopback(addr);
 }
 
+/* Its process stands in the cgroup of the container at @place, or of none. */
+static bool is_on_host(const struct probe *probe, const struct reach_place *place)
+{
+	return !container_of(probe, place) ||
+	       probe->view->status->expected->verdicts[place->container].placement ==
+		       PLACEMENT_HOST;
+}
+
 /* Why a flow is not tried; NULL: it is. */
 static const char *not_tried(const struct probe *probe, const struct reach_flow *flow)
 {
+	const struct reach_place *from = &probe->reach->rows[flow->row];
 	const struct reach_place *to = &probe->reach->columns[flow->column];
+	const struct container *sender = container_of(probe, from);
 	const struct listener *listener = probe_listener(&probe->sockets, &flow->to);
 
 	if (!flow->may_try)
 		return "not tried: nobody named it";
+	/* what is put into its cgroup is frozen there; in a network namespace alone nothing is */
+	if (sender && sender->state == CONTAINER_PAUSED && is_on_host(probe, from))
+		return "not tried: it is paused";
 	if (to->kind == REACH_METADATA &&
 	    (flow->state == REACH_ALLOWED || flow->state == REACH_AUDITED))
 		return "not tried: it is open, and somebody's service";
@@ -266,10 +286,8 @@ static int start(const struct probe *probe, size_t row, struct prober *prober, s
 {
 	const struct reach_place *place = &probe->reach->rows[row];
 	const struct expected *expected = probe->view->status->expected;
-	const struct container *c = container_of(probe, place);
-	bool on_host = !c || expected->verdicts[place->container].placement == PLACEMENT_HOST;
 
-	return prober_start(c, on_host,
+	return prober_start(container_of(probe, place), is_on_host(probe, place),
 			    expected->model.has_cgroups ? expected->model.cgroups.root : NULL,
 			    prober, diag);
 }
@@ -282,8 +300,11 @@ static void give_up(struct probed *probed, int error, const struct diag *diag)
 	}
 	probed->finding = FINDING_UNPROVEN;
 	probed->why = "it could not be tried";
+	probed->seen_n = 0;
 	snprintf(probed->detail, sizeof(probed->detail), "%.120s",
-		 diag->text[0] ? diag->text : strerror(-error));
+		 diag->text[0]     ? diag->text
+		 : error == -ETIME ? "its process does not answer"
+				   : strerror(-error));
 }
 
 static bool out_of_time(struct probe *probe)
@@ -313,10 +334,10 @@ static int run_row(struct probe *probe, size_t row, size_t from, size_t end, str
 			continue;
 		}
 		r = try_flow(probe, &prober, i, diag);
-		/* its process is no more: the container ended and took it along */
-		if (r == -ESRCH || r == -EPIPE || r == -ECONNRESET) {
+		/* its process is no more: the container ended and took it along; or it is frozen */
+		if (r == -ESRCH || r == -EPIPE || r == -ECONNRESET || r == -ETIME) {
 			prober_stop(&prober);
-			started = -ESRCH;
+			started = r == -ETIME ? -ETIME : -ESRCH;
 			give_up(probed, started, &why);
 			r = 0;
 		}

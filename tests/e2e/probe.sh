@@ -289,6 +289,46 @@ gone() {
 	[ "$codes" = '0 0 0 ' ] || grep -h -m 3 'unproven' "$HOST_DIR"/gone.*
 }
 
+# bounded NAME ARGUMENTS…: as probe, and its exit code is 124 where it does not end.
+bounded() {
+	local name=$1
+
+	shift
+	jobfence_cli probe "$@" >"$HOST_DIR/$name" 2>&1 &
+	if host_wait 20000 process_gone $!; then
+		wait $!
+		CODE=$?
+	else
+		CODE=124
+	fi
+}
+
+# Whoever tries from a frozen cgroup is frozen. (Docker pauses in v1's freezer where there is one.)
+paused() {
+	local freeze procs
+
+	freeze=$(container_cgroup gamma)/cgroup.freeze
+	procs=$(cat "${freeze%.*}.procs")
+	section "a job on the host's network that stands still"
+	docker_h pause "$(container_name gamma)" >/dev/null || broken "it cannot be paused"
+	bounded paused.json --quick --json
+	docker_h unpause "$(container_name gamma)" >/dev/null || broken "it stays paused"
+	check "paused: the others are as intended" 0 $CODE
+	check "and it is not tried" "not tried: it is paused" \
+		"$(json paused.json "*sorted({f['why'] for f in j['flows'] if (f['from']['name'] or '').startswith('gamma') and f['address']=='127.0.0.1:10998'})")"
+	echo 1 >"$freeze" || broken "no freezer"
+	bounded frozen --quick
+	check "frozen by another: no process is left there" "$procs" "$(cat "${freeze%.*}.procs")"
+	echo 0 >"$freeze"
+	check "it could not tell" 2 $CODE
+	check "and says why" "unproven  job gamma-* -> shim, 127.0.0.1:10998: *; it could not be tried: its process does not answer" \
+		"$(grep -m 1 'unproven  job gamma' "$HOST_DIR/frozen")"
+	check "the others were tried" "*[1-9]* connections tried: [1-9]* as intended, 0 different, [1-9] unproven, 0 gone; *" \
+		"$(tail -n 1 "$HOST_DIR/frozen")"
+	probe again --quick
+	check "afterwards it is tried" 0 $CODE
+}
+
 quick_enough() {
 	local start
 
@@ -304,6 +344,7 @@ trap 'host_down_all' EXIT
 host_up probe && people || broken "no host"
 nothing_left
 quick_enough
+paused
 gone
 jobfence_stop
 compare_modes
