@@ -22,11 +22,30 @@ static void heading(FILE *out, const char *text)
 	fprintf(out, "\n" TERM_HEADING "%s\n", text);
 }
 
+/* What is wrong with the container itself its verdict says. */
+static void print_why_not_held(FILE *out, const struct explanation *explanation)
+{
+	const struct status_view *view = explanation->view;
+
+	if (view->ruleset == RULESET_ABSENT)
+		fprintf(out, TERM_BAD "  there is no ruleset in the kernel: nothing is fenced\n");
+	else if (view->config->audit)
+		fprintf(out, TERM_BAD "  audit: rules count and log, and let through\n");
+	else if (view->ruleset == RULESET_DIFFERS && view->broken)
+		fprintf(out, TERM_BAD "  " TERM_HANG "the ruleset in the kernel is not whole, or "
+				      "not this "
+				      "version's: no job is held; see \"jobfence verify\"\n");
+	else if (view->ruleset == RULESET_DIFFERS && explanation->row->loose)
+		fprintf(out, TERM_BAD "  " TERM_HANG "what the kernel has of it does not do that; "
+				      "see \"jobfence "
+				      "verify\"\n");
+}
+
 static void print_head(FILE *out, const struct explanation *explanation)
 {
 	const struct status_row *row = explanation->row;
 	const struct container *c = row->container;
-	bool held = status_row_held(explanation->view, row);
+	enum held held = status_row_held(explanation->view, row);
 	char name[SAFE_MAX], rest[32];
 
 	text_safe(c->name && c->name[0] ? c->name : c->id, name, sizeof(name));
@@ -34,9 +53,10 @@ static void print_head(FILE *out, const struct explanation *explanation)
 		fprintf(out, TERM_HEADING "%s: a %s, %s\n", name, role_name(row->verdict->role),
 			container_state_name(c->state));
 	else
-		fprintf(out, "%s%s: a %s, %s%s\n", held ? TERM_HEADING : TERM_BAD, name,
+		fprintf(out, "%s%s: a %s, %s%s\n", held == HELD_NO ? TERM_BAD : TERM_HEADING, name,
 			role_name(row->verdict->role), confinement_name(row->verdict->confinement),
-			held                     ? ""
+			held == HELD_YES         ? ""
+			: held == HELD_UNKNOWN   ? ", if the kernel does it: ?"
 			: row->verdict->released ? ", RELEASED"
 						 : ", NOT HELD");
 	fprintf(out, "  " TERM_HANG "%s\n", row->verdict->why);
@@ -48,10 +68,8 @@ static void print_head(FILE *out, const struct explanation *explanation)
 						  ? row->verdict->released - explanation->view->now
 						  : 0,
 					  rest));
-	else if (!held && explanation->view->ruleset == RULESET_ABSENT)
-		fprintf(out, TERM_BAD "  there is no ruleset in the kernel: nothing is fenced\n");
-	else if (!held && explanation->view->config->audit)
-		fprintf(out, TERM_BAD "  audit: rules count and log, and let through\n");
+	else if (held == HELD_NO)
+		print_why_not_held(out, explanation);
 	if (explanation->view->ruleset_trouble)
 		fprintf(out, TERM_WARN "  the kernel's ruleset was not read: %s\n",
 			explanation->view->ruleset_trouble);

@@ -14,6 +14,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "jobfence/policy.h"
+
 struct planner {
 	const struct skeleton *skeleton;
 	const struct ruleset *desired;
@@ -478,6 +480,72 @@ int plan_tables(const struct skeleton *skeleton, const struct live *live, bool o
 	*ret_ops = ops;
 	ops = (struct ops){ 0 };
 	return 0;
+}
+
+/* What its elements deny: one that is missing leaves something open. */
+static const uint64_t closing_sets = SET_BIT_OF(SET_DENY4) | SET_BIT_OF(SET_DENY6) |
+				     SET_BIT_OF(SET_DENY_PORTS4) | SET_BIT_OF(SET_DENY_PORTS6) |
+				     SET_BIT_OF(SET_METADATA4) | SET_BIT_OF(SET_METADATA6) |
+				     SET_BIT_OF(SET_INTERNAL4) | SET_BIT_OF(SET_INTERNAL6);
+
+/* What its elements allow to jobs, by the configuration alone. */
+static const uint64_t allowing_sets = SET_BIT_OF(SET_ALLOW4) | SET_BIT_OF(SET_ALLOW6) |
+				      SET_BIT_OF(SET_ALLOW_PORTS4) | SET_BIT_OF(SET_ALLOW_PORTS6) |
+				      SET_BIT_OF(SET_PEERS4) | SET_BIT_OF(SET_PEERS6);
+
+/* A bridge that Docker named is guarded by its name too, until an event puts it into the set. */
+static bool is_guarded_anyway(enum set_id set, const struct elem *elem)
+{
+	char name[IFNAMSIZ + 1];
+
+	if (set != SET_GUARDED_BRIDGES && set != SET_BRIDGE_GUARDED)
+		return false;
+	snprintf(name, sizeof(name), "%.*s", IFNAMSIZ, (const char *)elem->key);
+	return policy_is_docker_bridge(name);
+}
+
+/* Each element of @from is in @to as well. */
+static bool has_all(enum set_id set, const struct ruleset *from, const struct ruleset *to)
+{
+	const struct elems *elems = &from->sets[set];
+
+	for (size_t i = 0; i < elems->n; i++)
+		if (!ruleset_find(to, set, elems->elem[i].key) &&
+		    !is_guarded_anyway(set, &elems->elem[i]))
+			return false;
+	return true;
+}
+
+static bool set_stands(const struct planner *p, enum set_id set)
+{
+	if (!has_set(p, set))
+		return true;
+	if (!p->live->set_present[set] || p->live->set_differs[set])
+		return false;
+	if ((set_spec(set)->base || closing_sets & SET_BIT_OF(set)) &&
+	    !has_all(set, p->desired, p->live->elements))
+		return false;
+	return !(allowing_sets & SET_BIT_OF(set)) || has_all(set, p->live->elements, p->desired);
+}
+
+int plan_fence_stands(const struct skeleton *skeleton, const struct ruleset *desired,
+		      const struct live *live)
+{
+	struct planner p = { .skeleton = skeleton, .desired = desired, .live = live };
+	int r;
+
+	for (size_t i = 0; i < FAMILY_MAX; i++)
+		if (skeleton_has_family(skeleton, (enum family)i) &&
+		    (!live->table[i] || live->table_flags[i] & TABLE_DORMANT))
+			return 0;
+	for (size_t i = 0; i < SET_MAX; i++)
+		if (!set_stands(&p, (enum set_id)i))
+			return 0;
+	r = judge_chains(&p);
+	for (size_t i = 0; r >= 0 && i < skeleton->chains_n; i++)
+		if (p.chain_stale[i])
+			return 0;
+	return r < 0 ? r : 1;
 }
 
 int plan_remove(const struct live *live, struct ops *ret_ops)

@@ -19,6 +19,7 @@ struct status_row {
 	const struct container *container; /* borrowed */
 	const struct verdict *verdict;     /* borrowed */
 	uint64_t stopped;                  /* packets; only where the view has a live ruleset */
+	bool loose;        /* what holds it alone is not in the kernel, or what frees it is */
 	int64_t running_s; /* seconds since its first process began; -1: not known */
 };
 
@@ -39,6 +40,7 @@ struct status_view {
 	bool owner_possible;    /* the kernel can: asked for OWNER_NOBODY only */
 	enum ruleset_state ruleset;
 	size_t differences;
+	bool broken;                   /* of RULESET_DIFFERS: the fence does not stand whole */
 	pid_t daemon_pid;              /* 0: none runs; -1: one does, its pid is not known */
 	const struct sockets *sockets; /* NULL: not asked for */
 	const struct posture *posture; /* beside it */
@@ -82,13 +84,16 @@ int status_look_at_sockets(struct status_look *look);
 /* Live jobs on the host's network that may open packet sockets. */
 size_t status_net_raw_jobs(const struct status_view *view);
 
-/* "fenced", "NOT HELD (fenced)", "RELEASED (fenced)". Returns @buffer. */
+/* "fenced", "NOT HELD (fenced)", "? (fenced)", "RELEASED (fenced)". Returns @buffer. */
 const char *status_confinement_text(const struct status_view *view, const struct status_row *row,
 				    char buffer[static 48]);
 
+enum held { HELD_NO, HELD_YES, HELD_UNKNOWN };
+
 /* Whether the kernel does to this container what its verdict says: never for hazards that void the
- * guarantee, without the ruleset, or for a host job without a cgroup hierarchy to tell it by. */
-bool status_row_held(const struct status_view *view, const struct status_row *row);
+ * guarantee, without the ruleset or where it is not whole, or for a host job without a cgroup hierarchy
+ * to tell it by. Not known where nobody could read the ruleset. */
+enum held status_row_held(const struct status_view *view, const struct status_row *row);
 
 const char *ruleset_state_name(enum ruleset_state state); /* "present", … */
 const char *owner_name(enum owner owner);                 /* NULL: OWNER_UNTOLD */

@@ -137,21 +137,26 @@ static json_t *released_json(const struct status_view *view, const struct verdic
 						 : 0));
 }
 
+static json_t *held_json(enum held held)
+{
+	return held == HELD_UNKNOWN ? json_null() : json_boolean(held == HELD_YES);
+}
+
 json_t *status_row_json(const struct status_view *view, const struct status_row *row)
 {
 	const struct container *c = row->container;
 	const struct verdict *verdict = row->verdict;
 	bool job = verdict->role == ROLE_JOB;
 	json_t *judged = json_pack(
-		"{s:s, s:b, s:o, s:o, s:s, s:b, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"{s:s, s:b, s:o, s:o, s:s, s:o, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"placement", placement_name(verdict->placement), "joined", verdict->joined, "size",
 		job ? json_string(instance_size_name(verdict->size)) : json_null(), "class",
 		job ? mode_json(verdict->class, NULL) : json_null(), "confinement",
-		confinement_name(verdict->confinement), "held", status_row_held(view, row),
-		"violation", verdict->violation, "stale_mirror", verdict->stale_mirror,
-		"unconfinable", verdict->unconfinable, "hazards", hazards_json(verdict->hazards),
-		"hazard_text", safe_string(c->hazard_text), "why", safe_string(verdict->why),
-		"stopped_packets",
+		confinement_name(verdict->confinement), "held",
+		held_json(status_row_held(view, row)), "violation", verdict->violation,
+		"stale_mirror", verdict->stale_mirror, "unconfinable", verdict->unconfinable,
+		"hazards", hazards_json(verdict->hazards), "hazard_text",
+		safe_string(c->hazard_text), "why", safe_string(verdict->why), "stopped_packets",
 		view->live ? json_integer((json_int_t)row->stopped) : json_null(),
 		"released_seconds", released_json(view, verdict), "running_seconds",
 		row->running_s >= 0 ? json_integer((json_int_t)row->running_s) : json_null());

@@ -45,8 +45,9 @@ static const char *ruleset_mark(const struct status_view *view)
 {
 	switch (view->ruleset) {
 	case RULESET_UNKNOWN:
-	case RULESET_DIFFERS:
 		return TERM_WARN;
+	case RULESET_DIFFERS:
+		return view->broken ? TERM_BAD : TERM_WARN;
 	case RULESET_ABSENT:
 		return TERM_BAD;
 	case RULESET_PRESENT:
@@ -214,7 +215,7 @@ static void print_row(FILE *out, const struct status_view *view, const struct ta
 		marker = '!';
 	else if (verdict->stale_mirror)
 		marker = '~';
-	if (marker == '!' || !status_row_held(view, row->row))
+	if (marker == '!' || status_row_held(view, row->row) == HELD_NO)
 		mark = TERM_BAD;
 	else if (marker == '~')
 		mark = TERM_WARN;

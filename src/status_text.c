@@ -89,8 +89,9 @@ static void print_ruleset(FILE *out, const struct status_view *view)
 		fprintf(out, "absent: nothing is fenced; start it with jobfence run\n");
 		break;
 	case RULESET_DIFFERS:
-		fprintf(out, "differs: %zu difference%s, see jobfence verify\n", view->differences,
-			view->differences == 1 ? "" : "s");
+		fprintf(out, "differs: %zu difference%s, %ssee jobfence verify\n",
+			view->differences, view->differences == 1 ? "" : "s",
+			view->broken ? "NO JOB IS HELD: " : "");
 		break;
 	case RULESET_PRESENT:
 		fprintf(out, "present, %s\n",

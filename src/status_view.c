@@ -162,6 +162,7 @@ static int judge_ruleset(struct status_view *view)
 
 	view->ruleset = RULESET_UNKNOWN;
 	view->differences = 0;
+	view->broken = false;
 	if (!view->live)
 		return 0;
 	view->ruleset = RULESET_ABSENT;
@@ -184,7 +185,61 @@ static int judge_ruleset(struct status_view *view)
 	view->differences = ops.n > 0 && sentences.n == 0 ? 1 : sentences.n;
 	view->differences += tables.n;
 	view->ruleset = ops.n + tables.n > 0 ? RULESET_DIFFERS : RULESET_PRESENT;
-	return 0;
+	r = plan_fence_stands(view->expected->skeleton, view->expected->ruleset, view->live);
+	view->broken = r == 0;
+	return r < 0 ? r : 0;
+}
+
+/* What holds one container beyond what holds every job. */
+static const enum set_id holding_sets[] = {
+	SET_QUARANTINED_CGROUPS,
+	SET_FOREIGN_CGROUPS,
+	SET_QUARANTINED4,
+	SET_QUARANTINED6,
+};
+
+/* Sets that name a container, and those in which the same key frees it. */
+static const enum set_id freeing_sets[][2] = {
+	{ SET_HOST_JOBS, SET_BYSTANDER_CGROUPS },
+	{ SET_HOST_JOBS, SET_FENCED_CGROUPS },
+	{ SET_JOB_PORTS, SET_BYSTANDER_PORTS },
+};
+
+static bool lacks_elem(const struct status_view *view, enum set_id set, const char *part)
+{
+	const struct elems *elems = &view->expected->ruleset->sets[set];
+
+	for (size_t i = 0; i < elems->n; i++)
+		if (status_comment_is_of(elems->elem[i].comment, part) &&
+		    !ruleset_find(view->live->elements, set, elems->elem[i].key))
+			return true;
+	return false;
+}
+
+static bool is_freed(const struct status_view *view, const enum set_id sets[2], const char *part)
+{
+	const struct ruleset *wanted = view->expected->ruleset;
+	const struct elems *elems = &wanted->sets[sets[0]];
+
+	for (size_t i = 0; i < elems->n; i++)
+		if (status_comment_is_of(elems->elem[i].comment, part) &&
+		    ruleset_find(view->live->elements, sets[1], elems->elem[i].key) &&
+		    !ruleset_find(wanted, sets[1], elems->elem[i].key))
+			return true;
+	return false;
+}
+
+static bool is_loose(const struct status_view *view, const struct status_row *row)
+{
+	char part[128];
+	bool loose = false;
+
+	status_comment_part(row, part, sizeof(part));
+	for (size_t i = 0; i < ARRAY_SIZE(holding_sets); i++)
+		loose |= lacks_elem(view, holding_sets[i], part);
+	for (size_t i = 0; i < ARRAY_SIZE(freeing_sets); i++)
+		loose |= is_freed(view, freeing_sets[i], part);
+	return loose;
 }
 
 int status_view_fill(struct status_view *view)
@@ -204,8 +259,10 @@ int status_view_fill(struct status_view *view)
 		row->container = &model->containers[i];
 		row->verdict = &view->expected->verdicts[i];
 		row->running_s = -1;
-		if (view->live)
-			row->stopped = count_stopped(view->live->elements, row);
+		if (!view->live)
+			continue;
+		row->stopped = count_stopped(view->live->elements, row);
+		row->loose = is_loose(view, row);
 	}
 	qsort(view->rows, view->rows_n, sizeof(*view->rows), row_order);
 	return 0;
@@ -234,20 +291,34 @@ const char *status_confinement_text(const struct status_view *view, const struct
 {
 	const char *name = confinement_name(row->verdict->confinement);
 
+	enum held held = status_row_held(view, row);
+
 	snprintf(buffer, 48,
-		 row->verdict->released        ? "RELEASED (%s)"
-		 : !status_row_held(view, row) ? "NOT HELD (%s)"
-					       : "%s",
+		 row->verdict->released ? "RELEASED (%s)"
+		 : held == HELD_NO      ? "NOT HELD (%s)"
+		 : held == HELD_UNKNOWN ? "? (%s)"
+					: "%s",
 		 name);
 	return buffer;
 }
 
-bool status_row_held(const struct status_view *view, const struct status_row *row)
+enum held status_row_held(const struct status_view *view, const struct status_row *row)
 {
 	if (row->verdict->confinement == CONFINEMENT_NONE)
-		return true;
-	if (row->verdict->released || row->verdict->unconfinable ||
-	    view->ruleset == RULESET_ABSENT || view->config->audit)
-		return false;
-	return row->verdict->placement != PLACEMENT_HOST || !view->cgroup_trouble;
+		return HELD_YES;
+	if (row->verdict->released || row->verdict->unconfinable || view->config->audit)
+		return HELD_NO;
+	if (row->verdict->placement == PLACEMENT_HOST && view->cgroup_trouble)
+		return HELD_NO;
+	switch (view->ruleset) {
+	case RULESET_UNKNOWN:
+		return HELD_UNKNOWN;
+	case RULESET_ABSENT:
+		return HELD_NO;
+	case RULESET_DIFFERS:
+		return view->broken || row->loose ? HELD_NO : HELD_YES;
+	case RULESET_PRESENT:
+		return HELD_YES;
+	}
+	return HELD_UNKNOWN;
 }

@@ -24,6 +24,15 @@ int plan_make(const struct skeleton *skeleton, const struct ruleset *desired,
 int plan_tables(const struct skeleton *skeleton, const struct live *live, bool own,
 		struct ops *ret_ops);
 
+/*
+ * Whether all that holds jobs is there and awake: every table, chain, rule and set, what stands in sets
+ * before any container is known, what is denied; and nothing is allowed beyond what is wanted. Elements
+ * that come and go with containers do not count here: who is in none has the rights of a job. Rules that
+ * differ count whatever they do. Returns 1, 0 or -ENOMEM.
+ */
+int plan_fence_stands(const struct skeleton *skeleton, const struct ruleset *desired,
+		      const struct live *live);
+
 /* Nothing but elements of exact sets differs: plan_elements() will do. */
 bool plan_elements_suffice(const struct ruleset *desired, const struct ruleset *actual);
 

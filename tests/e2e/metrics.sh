@@ -149,6 +149,12 @@ check "… and is none of anybody's numbers" '' "$(families | grep -E 'heals|rec
 check "what the kernel counts is still told" "1 yes" "$(metric "jobfence_job_held$gamma") $(
 	[ "$(metric "$rule")" -gt 0 ] && echo yes)"
 check "what promtool says" '@(0|77*)' "$(lint "$HOST_DIR/metrics")"
+host_exec nft delete table inet jobfence || broken "delete table"
+look
+check "half of it taken away by others: it differs; jobs that are not held; the host job is" "1 2 0" \
+	"$(metric 'jobfence_ruleset_state{state="differs"}') $(metric jobfence_jobs_not_held) $(metric "jobfence_job_held$gamma")"
+check "explain says so" '*no job is held*' "$(jobfence_cli explain gamma | grep -m 1 'the ruleset in the kernel')"
+check "status too" 2 "$(jobfence_cli status | grep -c 'NOT HELD (')"
 jobfence_up || broken "jobfence"
 look
 check "a new daemon begins at zero" 0 "$(metric jobfence_heals_total)"

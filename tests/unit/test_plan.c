@@ -432,6 +432,81 @@ static void a_left_copy_goes_and_is_not_taken(void **state)
 	assert_true(deleted);
 }
 
+static void stands(struct fixture *f, int wanted)
+{
+	assert_int_equal(plan_fence_stands(&f->skeleton, f->desired, f->live), wanted);
+}
+
+/* What comes and goes with containers may differ; what stands before them may not. */
+static void a_fence_stands_only_whole(void **state)
+{
+	struct fixture *f = *state;
+	struct live_chain *chain;
+
+	stands(f, 1);
+	add(f->desired, SET_BYSTANDER_PORTS, "vethx", NULL);
+	add(f->desired, SET_GUARDED_BRIDGES, "br-0123456789ab", NULL);
+	add(f->live->elements, SET_JOB_PORTS, "vethy", NULL);
+	ruleset_seal(f->desired);
+	ruleset_seal(f->live->elements);
+	stands(f, 1);
+	f->live->table_flags[FAMILY_INET] = TABLE_DORMANT;
+	stands(f, 0);
+	f->live->table_flags[FAMILY_INET] = 0;
+	f->live->table[FAMILY_BRIDGE] = false;
+	stands(f, 0);
+	f->live->table[FAMILY_BRIDGE] = true;
+	f->live->set_present[SET_JOBS4] = false;
+	stands(f, 0);
+	f->live->set_present[SET_JOBS4] = true;
+	f->live->set_differs[SET_JOBS4] = true;
+	stands(f, 0);
+	f->live->set_differs[SET_JOBS4] = false;
+	stands(f, 1);
+	for (chain = f->live->chains; chain->rules_n == 0; chain++)
+		;
+	chain->rules_n--;
+	stands(f, 0);
+	chain->rules_n++;
+	for (chain = f->live->chains; !chain->base; chain++)
+		;
+	chain->priority++;
+	stands(f, 0);
+	chain->priority--;
+	stands(f, 1);
+	f->live->chains_n--;
+	stands(f, 0);
+	f->live->chains_n++;
+	add(f->desired, SET_GUARDED_BRIDGES, "docker9", NULL);
+	ruleset_seal(f->desired);
+	stands(f, 0);
+	add(f->live->elements, SET_GUARDED_BRIDGES, "docker9", NULL);
+	ruleset_seal(f->live->elements);
+	stands(f, 1);
+	add_network(f->desired, 10, 11);
+	ruleset_seal(f->desired);
+	stands(f, 0);
+}
+
+static void nothing_is_allowed_beyond(void **state)
+{
+	struct fixture *f = *state;
+	struct elem_key key;
+
+	elem_key_init(&key);
+	elem_key_add(&key, (uint8_t[]){ 10, 0, 0, 7 }, 4);
+	assert_int_equal(ruleset_add_range(f->desired, SET_ALLOW4, &key, &key), 0);
+	ruleset_seal(f->desired);
+	stands(f, 1);
+	assert_int_equal(ruleset_add_range(f->live->elements, SET_ALLOW4, &key, &key), 0);
+	ruleset_seal(f->live->elements);
+	stands(f, 1);
+	key.bytes[3] = 8;
+	assert_int_equal(ruleset_add_range(f->live->elements, SET_ALLOW4, &key, &key), 0);
+	ruleset_seal(f->live->elements);
+	stands(f, 0);
+}
+
 static void remove_takes_what_is_there(void **state)
 {
 	struct fixture *f = *state;
@@ -465,6 +540,8 @@ int main(void)
 		TEST(an_interval_set_is_made_anew_behind_a_copy),
 		TEST(equal_intervals_are_left_alone),
 		TEST(a_left_copy_goes_and_is_not_taken),
+		TEST(a_fence_stands_only_whole),
+		TEST(nothing_is_allowed_beyond),
 		TEST(remove_takes_what_is_there),
 	};
 

@@ -281,7 +281,8 @@ static void nothing_is_held_without_the_ruleset(void **state)
 		bool job = f->view.rows[i].verdict->role == ROLE_JOB;
 
 		jobs += job;
-		assert_int_equal(status_row_held(&f->view, &f->view.rows[i]), !job);
+		assert_int_equal(status_row_held(&f->view, &f->view.rows[i]),
+				 job ? HELD_NO : HELD_YES);
 	}
 	assert_true(jobs > 0);
 }
@@ -352,7 +353,7 @@ static void a_released_job_comes_first(void **state)
 	assert_int_equal(status_view_fill(&f->view), 0);
 	f->view.ruleset = RULESET_PRESENT;
 	assert_string_equal(f->view.rows[0].container->id, "a1");
-	assert_false(status_row_held(&f->view, &f->view.rows[0]));
+	assert_int_equal(status_row_held(&f->view, &f->view.rows[0]), HELD_NO);
 
 	_cleanup_free_ char *text = printed(&f->view);
 	json_t *json = status_json(&f->view);
