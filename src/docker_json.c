@@ -400,7 +400,7 @@ static bool is_one_of(const char *text, const char *const *words, size_t words_n
 
 static void container_event(const char *action, const char *id, struct engine_event *event)
 {
-	static const char *const actions[] = { "create", "start",  "restart", "die",
+	static const char *const actions[] = { "create", "start",  "restart", "die",    "stop",
 					       "rename", "update", "pause",   "unpause" };
 
 	if (!docker_json_is_container_id(id))

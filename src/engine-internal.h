@@ -125,6 +125,8 @@ int asks_add(struct asks *asks, enum ask_kind kind, const char *id, bool bulk);
 void asks_forget(struct asks *asks, const char *container_id);
 /* Sends what may be sent now. Returns 0 or -errno. */
 int asks_pump(struct asks *asks);
+/* No refresh waits any longer for what is queued or in flight. */
+void asks_unbulk(struct asks *asks);
 /* A question about one container or network is queued or in flight. */
 bool asks_busy(const struct asks *asks);
 

@@ -267,7 +267,7 @@ static int start_stream(struct engine *engine)
 {
 	static const char filters[] = "{\"type\":[\"container\",\"network\",\"daemon\"],"
 				      "\"event\":[\"create\",\"start\",\"restart\",\"die\","
-				      "\"destroy\",\"rename\","
+				      "\"stop\",\"destroy\",\"rename\","
 				      "\"update\",\"pause\",\"unpause\",\"connect\",\"disconnect\","
 				      "\"remove\","
 				      "\"reload\"]}";
@@ -421,6 +421,17 @@ static void refresh_finish(struct engine *engine)
 	engine_touched(engine);
 }
 
+static bool has_wanted(const struct picture *picture)
+{
+	for (size_t i = 0; i < picture->containers_n; i++)
+		if (picture->container_notes[i].wanted)
+			return true;
+	for (size_t i = 0; i < picture->networks_n; i++)
+		if (picture->network_notes[i].wanted)
+			return true;
+	return false;
+}
+
 static int on_deadline(sd_event_source *source, uint64_t now, void *data)
 {
 	struct engine *engine = data;
@@ -434,7 +445,13 @@ static int on_deadline(sd_event_source *source, uint64_t now, void *data)
 		log_warn("engine %s holds back %zu answers; going on without them",
 			 safe_path(engine, path), engine->asks.bulk_n);
 		engine->refresh.failures++;
-		refresh_finish(engine);
+		asks_unbulk(&engine->asks);
+		/* those behind them have not been asked yet; as long as there is room for more that hang */
+		if (has_wanted(&engine->picture) && engine->asks.inspects_n < ASKS_INSPECTS_MAX)
+			arm(engine->deadline, engine->inspecting_us);
+		else
+			refresh_finish(engine);
+		engine_wants_work(engine);
 	}
 	return 0;
 }

@@ -275,6 +275,15 @@ int asks_pump(struct asks *asks)
 	return r;
 }
 
+void asks_unbulk(struct asks *asks)
+{
+	for (size_t i = 0; i < asks->queue_n; i++)
+		asks->queue[i].bulk = false;
+	for (struct flight *flight = asks->flights; flight; flight = flight->next)
+		flight->ask.bulk = false;
+	asks->bulk_n = 0;
+}
+
 bool asks_busy(const struct asks *asks)
 {
 	for (size_t i = 0; i < asks->queue_n; i++)

@@ -330,6 +330,10 @@ static int take_network(struct picture *picture, struct network *network, uint64
 		at = container_at(picture, told->container_id);
 		if (!has_container(picture, at, told->container_id))
 			continue;
+		/* one that runs has told of itself since; before its start only networks do */
+		if (picture->container_notes[at].inspected_seq > seq &&
+		    container_is_live(&picture->containers[at]))
+			continue;
 		r = lay_over(&picture->containers[at], network, told);
 		if (r)
 			return r;
@@ -368,6 +372,18 @@ static void renew(struct container *old, struct container *listed)
 		old->pid = 0;
 }
 
+/* Asked for before the inspection and answered behind it: where they disagree whether it lives it does, with
+ * its process, until one that is asked now decides. */
+static void weigh_older_list(const struct container *known, struct container_note *note,
+			     struct container *listed, uint64_t seq)
+{
+	if (note->inspected_seq < seq || container_is_live(listed) == container_is_live(known))
+		return;
+	note->wanted = true;
+	if (!container_is_live(listed))
+		listed->state = known->state;
+}
+
 static int take_listed(struct picture *picture, struct container *container, uint64_t seq)
 {
 	size_t at = container_at(picture, container->id);
@@ -381,6 +397,8 @@ static int take_listed(struct picture *picture, struct container *container, uin
 	} else if (picture->container_notes[at].listed_seq > seq) {
 		return 0;
 	} else if (picture->containers[at].inspected) {
+		weigh_older_list(&picture->containers[at], &picture->container_notes[at], container,
+				 seq);
 		renew(&picture->containers[at], container);
 	} else {
 		swapped = picture->containers[at];

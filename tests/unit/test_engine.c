@@ -291,6 +291,27 @@ static void inspects_few_at_a_time(void **state)
 	assert_int_equal(fake_engine_count(fx->fake, "/containers/000"), 100);
 }
 
+static void eight_that_hang_hold_up_nobody(void **state)
+{
+	struct fixture *fx = *state;
+	char *text = many_listed(20, "running");
+	char path[200], id[CONTAINER_ID_LEN + 1];
+
+	fake_engine_answer(fx->fake, LISTS, 200, text);
+	free(text);
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(id, sizeof(id), "%064x", i);
+		has_container(fx, id, "running", 2);
+		snprintf(path, sizeof(path), "/containers/%s/json", id);
+		fake_engine_hold(fx->fake, path, i < ASKS_BULK_MAX);
+	}
+	start(fx);
+	fx->engine->inspecting_us = 200000;
+	WAIT_IN_SYNC(fx);
+	for (size_t i = 0; i < 20; i++)
+		assert_int_equal(fx->view.containers[i].inspected, i >= ASKS_BULK_MAX);
+}
+
 static void a_start_that_hangs_holds_up_nothing(void **state)
 {
 	struct fixture *fx = *state;
@@ -421,6 +442,7 @@ int main(void)
 		TEST(the_dead_stay_dead),
 		TEST(changes_are_coalesced),
 		TEST(inspects_few_at_a_time),
+		TEST(eight_that_hang_hold_up_nobody),
 		TEST(a_start_that_hangs_holds_up_nothing),
 		TEST(a_flood_of_events),
 		TEST(a_big_event_is_read),

@@ -125,6 +125,40 @@ static void a_list_that_is_behind(void **state)
 	WAIT(fx, is_quiet(fx));
 }
 
+/* … or its answer comes behind that of the inspection. */
+static void a_list_that_comes_last(void **state)
+{
+	static const char path[] = LISTS "&filters={\"id\":[\"" ID_A "\"]}";
+	struct fixture *fx = *state;
+	char one[700], text[800];
+
+	start_with_a(fx);
+	has_container(fx, ID_A, "exited", 0);
+	listed_text(one, sizeof(one), ID_A, "running");
+	snprintf(text, sizeof(text), "[%s]", one);
+	fake_engine_answer(fx->fake, path, 200, text);
+	fake_engine_hold(fx->fake, path, true);
+	container_event(fx, "die", ID_A);
+	WAIT(fx, find(fx, ID_A)->state == CONTAINER_EXITED);
+	fake_engine_hold(fx->fake, path, false);
+	WAIT(fx, is_quiet(fx) && find(fx, ID_A)->state == CONTAINER_EXITED);
+}
+
+/* Docker says "stop" of it, and no "die": it was dead. */
+static void a_stop_between_two_restarts(void **state)
+{
+	struct fixture *fx = *state;
+
+	start_with_a(fx);
+	assert_int_equal(fake_engine_count(fx->fake, "stop"), 1); /* of the events it asks for */
+	has_container(fx, ID_A, "restarting", 0);
+	container_event(fx, "die", ID_A);
+	WAIT(fx, find(fx, ID_A)->state == CONTAINER_RESTARTING && is_quiet(fx));
+	has_container(fx, ID_A, "exited", 0);
+	container_event(fx, "stop", ID_A);
+	WAIT(fx, find(fx, ID_A)->state == CONTAINER_EXITED);
+}
+
 static void unknown_kinds_change_nothing(void **state)
 {
 	static const char *const lines[] = {
@@ -342,6 +376,8 @@ int main(void)
 		TEST(already_gone),
 		TEST(die_without_start_and_start_without_create),
 		TEST(a_list_that_is_behind),
+		TEST(a_list_that_comes_last),
+		TEST(a_stop_between_two_restarts),
 		TEST(unknown_kinds_change_nothing),
 		TEST(labels_named_like_attributes),
 		TEST(converges_to_the_list),

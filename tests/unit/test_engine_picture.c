@@ -173,6 +173,35 @@ static void where_answers_disagree_it_lives(void **state)
 	picture_done(&p);
 }
 
+static void an_older_list_does_not_undo_an_inspection(void **state)
+{
+	struct picture p = { 0 };
+
+	inspected(&p, 1, CONTAINER_EXITED, 0, 0, 6);
+	listed(&p, 1, CONTAINER_RUNNING, 5);
+	assert_true(is_wanted(&p, 1));
+	inspected(&p, 1, CONTAINER_EXITED, 0, 0, 7);
+	assert_int_equal(find(&p, 1)->state, CONTAINER_EXITED);
+	assert_false(is_wanted(&p, 1));
+	inspected(&p, 2, CONTAINER_RUNNING, 0, 0, 6);
+	listed(&p, 2, CONTAINER_CREATED, 5);
+	assert_int_equal(find(&p, 2)->state, CONTAINER_RUNNING);
+	listed(&p, 2, CONTAINER_RUNNING, 7);
+	assert_int_equal(find(&p, 2)->pid, 102);
+	picture_done(&p);
+}
+
+static void an_older_network_does_not_undo_an_inspection(void **state)
+{
+	struct picture p = { 0 };
+
+	inspected(&p, 1, CONTAINER_RUNNING, 0, 0, 21);
+	network(&p, 9, 1, 2, 20);
+	network(&p, 9, 0, 0, 22);
+	assert_int_equal(find(&p, 1)->endpoints_n, 0);
+	picture_done(&p);
+}
+
 static void a_list_keeps_inspected_facts(void **state)
 {
 	struct picture p = { 0 };
@@ -284,6 +313,8 @@ int main(void)
 		cmocka_unit_test(an_older_inspect_does_not_undo_a_network),
 		cmocka_unit_test(a_network_that_lost_a_member_clears_it),
 		cmocka_unit_test(where_answers_disagree_it_lives),
+		cmocka_unit_test(an_older_list_does_not_undo_an_inspection),
+		cmocka_unit_test(an_older_network_does_not_undo_an_inspection),
 		cmocka_unit_test(a_list_keeps_inspected_facts),
 		cmocka_unit_test(a_whole_list_replaces_the_picture),
 		cmocka_unit_test(an_empty_list_empties_the_picture),
