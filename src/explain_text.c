@@ -55,19 +55,20 @@ static void print_head(FILE *out, const struct explanation *explanation)
 	else
 		fprintf(out, "%s%s: a %s, %s%s\n", held == HELD_NO ? TERM_BAD : TERM_HEADING, name,
 			role_name(row->verdict->role), confinement_name(row->verdict->confinement),
-			held == HELD_YES         ? ""
-			: held == HELD_UNKNOWN   ? ", if the kernel does it: ?"
-			: row->verdict->released ? ", RELEASED"
-						 : ", NOT HELD");
+			held == HELD_YES       ? ""
+			: held == HELD_UNKNOWN ? ", if the kernel does it: ?"
+			: row->released        ? ", RELEASED"
+					       : ", NOT HELD");
 	fprintf(out, "  " TERM_HANG "%s\n", row->verdict->why);
 	if (!container_is_live(c))
 		fprintf(out, "  " TERM_HANG "it does not run: no rule sees it\n");
-	else if (row->verdict->released)
-		fprintf(out, TERM_BAD "  released: %s left, then it is what it was\n",
-			release_rest_text(row->verdict->released > explanation->view->now
-						  ? row->verdict->released - explanation->view->now
+	else if (row->released)
+		fprintf(out, TERM_BAD "  released: %s left%s, then it is what it was\n",
+			release_rest_text(row->released > explanation->view->now
+						  ? row->released - explanation->view->now
 						  : 0,
-					  rest));
+					  rest),
+			row->verdict->released ? "" : ", though no release says so");
 	else if (held == HELD_NO)
 		print_why_not_held(out, explanation);
 	if (explanation->view->ruleset_trouble)

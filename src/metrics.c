@@ -199,8 +199,8 @@ static void print_remarks(FILE *out, const struct status_view *status)
 		violations += row->verdict->violation;
 		unconfinable += row->verdict->unconfinable;
 		stale += row->verdict->stale_mirror;
-		unheld += status_row_held(status, row) == HELD_NO && !row->verdict->released;
-		released += row->verdict->released > 0;
+		unheld += status_row_held(status, row) == HELD_NO && !row->released;
+		released += row->released > 0;
 	}
 	gauge(out, "jobfence_jobs_released", released,
 	      "Running jobs that somebody released from the fence for a time.");
@@ -244,7 +244,7 @@ static void print_held(FILE *out, const struct status_view *status)
 		job_labels(&labels, &status->rows[i]);
 		metric_sample(out, name, &labels,
 			      status_row_held(status, &status->rows[i]) == HELD_YES ||
-				      status->rows[i].verdict->released);
+				      status->rows[i].released);
 	}
 }
 

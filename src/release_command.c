@@ -12,6 +12,7 @@
 
 #include "explain-internal.h"
 #include "jobfence/clock.h"
+#include "jobfence/lock.h"
 #include "jobfence/log.h"
 #include "jobfence/release.h"
 #include "jobfence/text.h"
@@ -75,39 +76,53 @@ static int check(const struct status_look *look, const struct observer *observer
 	return -ENOENT;
 }
 
-/* Until the daemon's verdict is in the kernel, two seconds at most. */
-static bool wait_until_open(struct observer *observer, const struct release *release)
+static bool ends_at(uint64_t until, uint64_t wanted)
 {
-	for (int step = 0; step < WAIT_STEPS; step++) {
+	if (!wanted || !until)
+		return wanted == until;
+	return until + ELEM_ENDS_SLACK_USEC > wanted && until < wanted + ELEM_ENDS_SLACK_USEC;
+}
+
+/* Until the kernel lets the job of @row out for just as long as is @wanted (0: no longer), two seconds at
+ * most. Returns 1, 0 (it does not; *@ret_until is what it does), or -errno, which was said. */
+static int wait_until(struct observer *observer, struct status_look *look,
+		      const struct status_row *row, uint64_t wanted, uint64_t *ret_until)
+{
+	for (int step = 0; step <= WAIT_STEPS; step++) {
 		_cleanup_(live_freep) struct live *live = NULL;
-		_cleanup_(expected_done) struct expected expected = { 0 };
-		struct diag diag;
+		char name[NAME_SHOWN];
+		int r;
 
-		nanosleep(&(struct timespec){ .tv_nsec = WAIT_NS }, NULL);
-		if (observer_expect(observer, &expected) < 0 ||
-		    observer_read(observer, expected.skeleton, &live, &diag) < 0)
-			return false;
-		for (size_t s = 0; s < SET_MAX; s++)
-			for (size_t i = 0;
-			     set_spec((enum set_id)s)->timed && i < live->elements->sets[s].n;
-			     i++) {
-				uint64_t ends = live->elements->sets[s].elem[i].ends;
-
-				if (ends && ends + ELEM_ENDS_SLACK_USEC > release->ends &&
-				    ends < release->ends + ELEM_ENDS_SLACK_USEC)
-					return true;
-			}
+		if (step > 0)
+			nanosleep(&(struct timespec){ .tv_nsec = WAIT_NS }, NULL);
+		r = observer_read(observer, look->expected.skeleton, &live, &look->trouble);
+		if (r < 0) {
+			log_err("cannot tell whether %s is released in the kernel: %s",
+				name_of(row->container, name),
+				look->trouble.text[0] ? look->trouble.text : strerror(-r));
+			return -ENOENT;
+		}
+		*ret_until = status_released_until(live->elements, row);
+		if (ends_at(*ret_until, wanted))
+			return 1;
 	}
-	return false;
+	return 0;
+}
+
+static struct status_row row_of(const struct status_look *look, size_t i)
+{
+	return (struct status_row){ .container = &look->expected.model.containers[i],
+				    .verdict = &look->expected.verdicts[i] };
 }
 
 static int start(struct status_look *look, struct observer *observer, size_t i,
 		 const struct options *options)
 {
-	const struct container *c = &look->expected.model.containers[i];
+	const struct status_row row = row_of(look, i);
+	const struct container *c = row.container;
 	struct release release = { 0 };
 	struct diag diag = { 0 };
-	uint64_t usec = 0;
+	uint64_t usec = 0, until = 0;
 	char name[NAME_SHOWN], wall[32], rest[32];
 	int r = release_parse_time(options->release_for, &usec, &diag);
 
@@ -129,8 +144,11 @@ static int start(struct status_look *look, struct observer *observer, size_t i,
 		log_err("%s", diag.text);
 		return -ENOENT;
 	}
+	r = wait_until(observer, look, &row, release.ends, &until);
+	if (r < 0)
+		return r;
 	name_of(c, name);
-	if (!wait_until_open(observer, &release)) {
+	if (r == 0) {
 		log_err("%s is to be released, but the daemon has not done so within 2 seconds: "
 			"see jobfence status; to take it back: jobfence release --end %s",
 			name, name);
@@ -142,40 +160,71 @@ static int start(struct status_look *look, struct observer *observer, size_t i,
 	return 0;
 }
 
-static int end(const struct container *c)
+/* Only the daemon closes: what is said is what the kernel has. */
+static int end(struct status_look *look, struct observer *observer, size_t i)
 {
+	const struct status_row row = row_of(look, i);
 	struct diag diag = { 0 };
-	char name[NAME_SHOWN];
-	int r = releases_remove(c->id, &diag);
+	char name[NAME_SHOWN], rest[32];
+	uint64_t until = 0, now;
+	int removed = releases_remove(row.container->id, &diag), r;
 
-	name_of(c, name);
-	if (r == -ENOENT)
-		log_err("%s is not released", name);
-	else if (r < 0)
+	name_of(row.container, name);
+	if (removed < 0 && removed != -ENOENT) {
 		log_err("%s", diag.text);
-	else
+		return -ENOENT;
+	}
+	if (removed == -ENOENT && look->live &&
+	    !status_released_until(look->live->elements, &row)) {
+		log_err("%s is not released", name);
+		return -ENOENT;
+	}
+	r = wait_until(observer, look, &row, 0, &until);
+	if (r < 0)
+		return r;
+	if (r > 0) {
 		printf("%s is no longer released\n", name);
-	return r < 0 ? -ENOENT : 0;
+		return 0;
+	}
+	now = clock_boot_usec();
+	log_err("%s stays RELEASED in the kernel for %s: %s", name,
+		release_rest_text(until > now ? until - now : 0, rest),
+		lock_holder() == 0 ? "no daemon runs that could close it: systemctl start jobfence"
+				   : "the daemon has not done so: journalctl -u jobfence");
+	return -ENOENT;
 }
 
-static int list(const struct model *model)
+static int list(const struct status_view *view)
 {
-	uint64_t now = clock_boot_usec();
+	const struct model *model = &view->expected->model;
+	size_t shown = model->releases_n;
+	char name[NAME_SHOWN], wall[32], rest[32];
 
 	for (size_t i = 0; i < model->releases_n; i++) {
 		const struct release *release = &model->releases[i];
-		char name[NAME_SHOWN], wall[32], rest[32];
 
 		snprintf(name, sizeof(name), "%.12s", release->id);
 		for (size_t j = 0; j < model->containers_n; j++)
 			if (strcmp(model->containers[j].id, release->id) == 0)
 				name_of(&model->containers[j], name);
 		printf("%-32s  %s left, until %s, by %s%s%s\n", name,
-		       release_rest_text(release->ends > now ? release->ends - now : 0, rest),
+		       release_rest_text(release->ends > view->now ? release->ends - view->now : 0,
+					 rest),
 		       wall_text(release->ends_wall, wall), release->who,
 		       release->reason[0] ? ": " : "", release->reason);
 	}
-	if (model->releases_n == 0)
+	for (size_t i = 0; i < view->rows_n; i++) {
+		const struct status_row *row = &view->rows[i];
+
+		if (!row->released || row->verdict->released)
+			continue;
+		shown++;
+		printf("%-32s  %s left in the kernel, though no release says so\n",
+		       name_of(row->container, name),
+		       release_rest_text(row->released > view->now ? row->released - view->now : 0,
+					 rest));
+	}
+	if (shown == 0)
 		printf("no job is released\n");
 	return 0;
 }
@@ -192,13 +241,13 @@ static int release(struct observer *observer, const struct config_origin *origin
 	if (r < 0)
 		return r;
 	if (options->list)
-		return list(model);
+		return list(&look.view);
 	explain_find(model->containers, model->containers_n, options->operand, &found);
 	if (found.matches_n != 1) {
 		explain_say_unknown(&look.view, &found, options->operand);
 		return -ENOENT;
 	}
-	return options->end ? end(&model->containers[found.match[0]])
+	return options->end ? end(&look, observer, found.match[0])
 			    : start(&look, observer, found.match[0], options);
 }
 

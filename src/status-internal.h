@@ -20,6 +20,7 @@ struct status_row {
 	const struct verdict *verdict;     /* borrowed */
 	uint64_t stopped;                  /* packets; only where the view has a live ruleset */
 	bool loose;        /* what holds it alone is not in the kernel, or what frees it is */
+	uint64_t released; /* until then it is let out, if only by the kernel; 0: it is not */
 	int64_t running_s; /* seconds since its first process began; -1: not known */
 };
 
@@ -55,6 +56,9 @@ void status_view_done(struct status_view *view);
 void status_comment_part(const struct status_row *row, char *text, size_t size);
 /* Whether an element with @comment, NULL for none, is that of the container with this @part. */
 bool status_comment_is_of(const char *comment, const char *part);
+/* status_released.c: until when the kernel lets the job of @row out for a time (CLOCK_BOOTTIME, usec); 0:
+ * it does not. Of @row its container and verdict are read. */
+uint64_t status_released_until(const struct ruleset *elements, const struct status_row *row);
 /* status_age.c: what /proc says of the rows' processes. */
 void status_ages(struct status_view *view);
 /* "3 d 4 h", "5 min", "12 s"; "?" below 0. Returns @buffer. */

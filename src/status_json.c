@@ -128,13 +128,12 @@ static json_t *hazards_json(uint32_t hazards)
 }
 
 /* How long it is released yet. */
-static json_t *released_json(const struct status_view *view, const struct verdict *verdict)
+static json_t *released_json(const struct status_view *view, const struct status_row *row)
 {
-	if (!verdict->released)
+	if (!row->released)
 		return json_null();
-	return json_integer((json_int_t)(verdict->released > view->now
-						 ? (verdict->released - view->now) / 1000000
-						 : 0));
+	return json_integer((
+		json_int_t)(row->released > view->now ? (row->released - view->now) / 1000000 : 0));
 }
 
 static json_t *held_json(enum held held)
@@ -158,7 +157,7 @@ json_t *status_row_json(const struct status_view *view, const struct status_row 
 		"hazards", hazards_json(verdict->hazards), "hazard_text",
 		safe_string(c->hazard_text), "why", safe_string(verdict->why), "stopped_packets",
 		view->live ? json_integer((json_int_t)row->stopped) : json_null(),
-		"released_seconds", released_json(view, verdict), "running_seconds",
+		"released_seconds", released_json(view, row), "running_seconds",
 		row->running_s >= 0 ? json_integer((json_int_t)row->running_s) : json_null());
 	json_t *json =
 		json_pack("{s:o, s:o, s:s, s:o, s:s}", "id", safe_string(c->id), "name",

@@ -116,10 +116,11 @@ static void mark_head(FILE *out, const struct status_view *view, char *head)
 
 /* --- the table --------------------------------------------------------------------------------- */
 
-static enum part part_of(const struct verdict *verdict)
+static enum part part_of(const struct status_row *row)
 {
-	if (verdict->violation || verdict->unconfinable || verdict->stale_mirror ||
-	    verdict->released)
+	const struct verdict *verdict = row->verdict;
+
+	if (verdict->violation || verdict->unconfinable || verdict->stale_mirror || row->released)
 		return PART_ATTENTION;
 	return verdict->role == ROLE_JOB ? PART_JOBS : PART_BYSTANDERS;
 }
@@ -131,7 +132,7 @@ static void fill_row(const struct status_view *view, const struct status_row *ro
 	const struct verdict *verdict = row->verdict;
 	char name[CELL_MAX - 4], age[24], confinement[48];
 
-	*ret_row = (struct table_row){ .row = row, .part = part_of(verdict) };
+	*ret_row = (struct table_row){ .row = row, .part = part_of(row) };
 	text_safe(c->name && c->name[0] ? c->name : c->id, name, sizeof(name));
 	if (strlen(name) > name_max)
 		snprintf(ret_row->cell[0], CELL_MAX, "%.*s…", (int)name_max - 1, name);
@@ -211,7 +212,7 @@ static void print_row(FILE *out, const struct status_view *view, const struct ta
 
 	for (size_t i = 0; i < CELLS_N; i++)
 		cells[i] = row->cell[i];
-	if (verdict->violation || verdict->unconfinable || verdict->released)
+	if (verdict->violation || verdict->unconfinable || row->row->released)
 		marker = '!';
 	else if (verdict->stale_mirror)
 		marker = '~';

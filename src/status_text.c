@@ -214,13 +214,16 @@ static void print_released(FILE *out, const struct status_view *view)
 {
 	for (size_t i = 0; i < view->rows_n; i++) {
 		const struct container *c = view->rows[i].container;
-		uint64_t ends = view->rows[i].verdict->released;
+		uint64_t ends = view->rows[i].released;
 		char name[CELL_MAX], rest[32];
 
 		if (!ends || !container_is_live(c))
 			continue;
 		text_safe(c->name && c->name[0] ? c->name : c->id, name, sizeof(name));
-		fprintf(out, "! job %s is RELEASED from the fence: %s left\n", name,
+		fprintf(out, "! job %s is %s: %s left\n", name,
+			view->rows[i].verdict->released ? "RELEASED from the fence"
+							: "still RELEASED in the kernel, though no "
+							  "release says so",
 			release_rest_text(ends > view->now ? ends - view->now : 0, rest));
 	}
 }
@@ -237,7 +240,7 @@ void status_print_attention(FILE *out, const struct status_view *view)
 			view->rows[i].verdict->violation && !view->rows[i].verdict->overridden;
 		unheld += view->rows[i].verdict->unconfinable;
 		stale += view->rows[i].verdict->stale_mirror;
-		released += view->rows[i].verdict->released > 0;
+		released += view->rows[i].released > 0;
 	}
 	for (size_t i = 0; view->posture && i < view->posture->n; i++)
 		held += view->posture->findings[i].kind == POSTURE_HELD;
@@ -267,11 +270,11 @@ void status_print_attention(FILE *out, const struct status_view *view)
 	print_net_raw(out, view);
 }
 
-static char marker(const struct verdict *verdict)
+static char marker(const struct status_row *row)
 {
-	if (verdict->violation || verdict->unconfinable || verdict->released)
+	if (row->verdict->violation || row->verdict->unconfinable || row->released)
 		return '!';
-	return verdict->stale_mirror ? '~' : ' ';
+	return row->verdict->stale_mirror ? '~' : ' ';
 }
 
 static void fill_cells(const struct status_view *view, const struct status_row *row,
@@ -282,7 +285,7 @@ static void fill_cells(const struct status_view *view, const struct status_row *
 	bool job = verdict->role == ROLE_JOB;
 	char confinement[48];
 
-	*cells = (struct cells){ .why = verdict->why, .marker = marker(verdict) };
+	*cells = (struct cells){ .why = verdict->why, .marker = marker(row) };
 	text_safe(c->name && c->name[0] ? c->name : c->id, cells->cell[0], CELL_MAX);
 	snprintf(cells->cell[1], CELL_MAX, "%s", role_name(verdict->role));
 	text_safe(job && c->task_id && c->task_id[0] ? c->task_id : "-", cells->cell[2], CELL_MAX);

@@ -136,7 +136,7 @@ static uint64_t count_stopped(const struct ruleset *elements, const struct statu
 /* 0: look at this first. */
 static int row_rank(const struct status_row *row)
 {
-	if (row->verdict->released)
+	if (row->released)
 		return 0;
 	if (row->verdict->violation || row->verdict->unconfinable)
 		return 1;
@@ -259,10 +259,13 @@ int status_view_fill(struct status_view *view)
 		row->container = &model->containers[i];
 		row->verdict = &view->expected->verdicts[i];
 		row->running_s = -1;
+		row->released = row->verdict->released;
 		if (!view->live)
 			continue;
 		row->stopped = count_stopped(view->live->elements, row);
 		row->loose = is_loose(view, row);
+		if (!row->released && container_is_live(row->container))
+			row->released = status_released_until(view->live->elements, row);
 	}
 	qsort(view->rows, view->rows_n, sizeof(*view->rows), row_order);
 	return 0;
@@ -294,7 +297,7 @@ const char *status_confinement_text(const struct status_view *view, const struct
 	enum held held = status_row_held(view, row);
 
 	snprintf(buffer, 48,
-		 row->verdict->released ? "RELEASED (%s)"
+		 row->released          ? "RELEASED (%s)"
 		 : held == HELD_NO      ? "NOT HELD (%s)"
 		 : held == HELD_UNKNOWN ? "? (%s)"
 					: "%s",
@@ -306,7 +309,7 @@ enum held status_row_held(const struct status_view *view, const struct status_ro
 {
 	if (row->verdict->confinement == CONFINEMENT_NONE)
 		return HELD_YES;
-	if (row->verdict->released || row->verdict->unconfinable || view->config->audit)
+	if (row->released || row->verdict->unconfinable || view->config->audit)
 		return HELD_NO;
 	if (row->verdict->placement == PLACEMENT_HOST && view->cgroup_trouble)
 		return HELD_NO;

@@ -120,6 +120,38 @@ check_flow "→ shim" "$CLOSED" delta 127.0.0.1 10998
 host_wait 3000 verifies
 check "verify" 0 $?
 
+section "ended by hand while nobody can close it"
+release "$delta" --for 10m
+check "released" "0 $delta is RELEASED*" "$? $(said)"
+jobfence_stop
+release --end "$delta"
+check "the daemon is stopped" "1 *stays RELEASED in the kernel for * min: no daemon runs that could close it*" "$? $(said)"
+check_flow "and so it is: → internet" open:inet delta "$INET4" 443
+release --end "$delta"
+check "said once more" "1 *stays RELEASED in the kernel*" "$? $(said)"
+check "status says so, first" "! job $delta is still RELEASED in the kernel, though no release says so: 10 min left*RELEASED (quarantined)*" \
+	"$(jobfence_cli status | grep -F "$delta" | tr '\n' ' ')"
+check "the list has it" "$delta *10 min left in the kernel*" "$(jobfence_cli release --list)"
+jobfence_up || broken "jobfence"
+host_wait 3000 closes delta "$INET4" 443
+check_flow "another daemon closes it: → internet" "$CLOSED" delta "$INET4" 443
+release --end "$delta"
+check "the end of what is not released" "1 *is not released*" "$? $(said)"
+release "$gamma" --for 10m
+check "released" "0 $gamma is RELEASED*" "$? $(said)"
+jobfence_signal STOP
+release "$delta" --for 10m
+check "a daemon that hangs: another's release proves nothing" "1 *$delta is to be released, but the daemon has not done so*" "$? $(said)"
+release --end "$gamma"
+check "and what is open stays so" "1 *$gamma stays RELEASED in the kernel for * min: the daemon has not done so: journalctl*" "$? $(said)"
+check_flow "→ shim" open:shim gamma 127.0.0.1 10998
+jobfence_signal CONT
+host_wait 3000 closes gamma 127.0.0.1 10998
+check_flow "it goes on: → shim" "$CLOSED" gamma 127.0.0.1 10998
+release --end "$delta"
+check "ended" "0 $delta is no longer released*" "$? $(said)"
+check_flow "and closed when that is said: → internet" "$CLOSED" delta "$INET4" 443
+
 section "files that count for nothing"
 id=$(container_id gamma) folder=/proc/$HOST_PID/root/run/jobfence/releases
 check "the folder is root's alone" "700 0" "$(stat -c '%a %u' "$folder")"

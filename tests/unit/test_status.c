@@ -368,6 +368,55 @@ static void a_released_job_comes_first(void **state)
 	json_decref(json);
 }
 
+static void let_out(struct fixture *f, uint64_t key_id, uint64_t ends, const char *text)
+{
+	const char *comment = NULL;
+	struct elem_key key;
+
+	elem_key_init(&key);
+	elem_key_u64(&key, key_id);
+	assert_int_equal(ruleset_comment(f->live->elements, text, &comment), 0);
+	assert_int_equal(ruleset_add_timed(f->live->elements, SET_BYSTANDER_CGROUPS, &key, ends,
+					   comment),
+			 0);
+}
+
+/* The release was ended, the daemon is dead: what the kernel has is what is so. Others' elements, and
+ * those that do not end, say nothing of it. */
+static void a_job_that_the_kernel_lets_out(void **state)
+{
+	static const char *const others[] = {
+		"x-train-0-0-0123abcd task " TASK "0 HOST_WHEN_POSSIBLE fenced",
+		"train-0-0-0123abcd bystander",
+		"task " TASK " HOST_WHEN_POSSIBLE fenced",
+	};
+	struct fixture *f = *state;
+	const uint64_t until = 700 * 1000000ULL;
+
+	f->view.now = 100 * 1000000ULL;
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		let_out(f, 1000 + i, until * 2, others[i]);
+	let_out(f, 77, 0, "train-0-0-0123abcd task " TASK " HOST_WHEN_POSSIBLE fenced");
+	let_out(f, 2000, until, "gone-0-0-00000000 task t4 HOST_WHEN_POSSIBLE fenced");
+	assert_int_equal(status_view_fill(&f->view), 0);
+	for (size_t i = 0; i < f->view.rows_n; i++)
+		assert_int_equal(f->view.rows[i].released, 0);
+	free(f->view.rows);
+
+	let_out(f, 77, until, "a-name-before task " TASK " HOST_WHEN_POSSIBLE fenced");
+	assert_int_equal(status_view_fill(&f->view), 0);
+	f->view.ruleset = RULESET_DIFFERS;
+	assert_string_equal(f->view.rows[0].container->id, "a1");
+	assert_int_equal(f->view.rows[0].released, until);
+	assert_int_equal(status_row_held(&f->view, &f->view.rows[0]), HELD_NO);
+
+	_cleanup_free_ char *text = printed(&f->view);
+
+	assert_non_null(strstr(text, "\n! job train-0-0-0123abcd is still RELEASED in the kernel, "
+				     "though no release says so: 10 min left\n"));
+	assert_non_null(strstr(text, "RELEASED (fenced)"));
+}
+
 static void without_containers(void **state)
 {
 	struct fixture *f = *state;
@@ -684,6 +733,7 @@ int main(void)
 		TEST(audit_comes_first),
 		TEST(packet_sockets_are_told_of),
 		TEST(a_released_job_comes_first),
+		TEST(a_job_that_the_kernel_lets_out),
 		TEST(without_containers),
 		TEST(states_of_fence_and_daemon),
 		TEST(differences_are_counted),
