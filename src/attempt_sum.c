@@ -12,7 +12,7 @@
 #define SECOND_USEC 1000000ULL
 #define RULES 64 /* rates kept: by the name's hash */
 
-/* One that was told, and what has come since. The record is the last of it. */
+/* One that was told, and what has come since. The record is the last of it, and says in what others differ. */
 struct sum {
 	struct attempt_record record;
 	uint64_t told;
@@ -114,25 +114,54 @@ static bool is_flood(struct attempt_sums *sums, const char *rule, uint64_t now)
 	return ++rate->n >= RECORD_RATE;
 }
 
+/* The limit is the rule's: whose copies it held back nobody can tell. */
+static void flooded(struct attempt_sums *sums, const char *rule)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(sums->sums); i++) {
+		struct sum *sum = &sums->sums[i];
+
+		if (sum->used && (sum->rest || strcmp(sum->record.attempt.rule, rule) == 0))
+			sum->record.at_least = true;
+	}
+}
+
+/* One more of what is not told yet: what is said of the last has to be so of all. */
+static void join(struct sum *sum, const struct attempt_record *record)
+{
+	const struct attempt_record last = sum->record;
+	bool alone = sum->since == 0;
+
+	sum->record = *record;
+	sum->record.at_least = last.at_least;
+	sum->since++;
+	if (alone)
+		return;
+	sum->record.spread_from =
+		last.spread_from || ip_addr_cmp(&last.attempt.from, &record->attempt.from) != 0;
+	sum->record.spread_to = last.spread_to ||
+				ip_addr_cmp(&last.attempt.to, &record->attempt.to) != 0 ||
+				strcmp(last.target.id, record->target.id) != 0;
+}
+
 bool attempt_sums_add(struct attempt_sums *sums, struct attempt_record *record, uint64_t now)
 {
 	struct sum *sum = find_sum(sums, record, now);
-	bool first = !sum->used, flood = is_flood(sums, record->attempt.rule, now);
+	bool first = !sum->used;
 
-	flood |= !first && sum->record.at_least;
 	record->count = 1;
-	record->at_least = false; /* it is told of itself */
-	sum->rest = sum == &sums->sums[ATTEMPT_KEYS_MAX];
-	sum->record = *record;
-	sum->record.at_least = flood;
-	sum->used = true;
-	if (!first) {
-		sum->since++;
-		return false;
+	record->at_least = record->spread_from = record->spread_to = false; /* told of itself */
+	if (first) {
+		sum->record = *record;
+		sum->told = now;
+		sum->since = 0;
+		sum->used = true;
+		sum->rest = sum == &sums->sums[ATTEMPT_KEYS_MAX];
+	} else {
+		join(sum, record);
 	}
-	sum->told = now;
-	sum->since = 0;
-	return true;
+	if (is_flood(sums, record->attempt.rule, now))
+		flooded(sums, record->attempt.rule);
+	return first;
 }
 
 bool attempt_sums_due(struct attempt_sums *sums, uint64_t now, struct attempt_record *ret_record)

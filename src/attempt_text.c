@@ -64,7 +64,8 @@ static void add_who(struct sentence *s, const struct attempt_record *record)
 			add(s, " (task %s)", record->who.task);
 		return;
 	case PARTY_UNNAMED:
-		add(s, "a container that nobody has named");
+		add(s, "a container that nobody has named%s",
+		    record->spread_from ? ", or several of them," : "");
 		return;
 	case PARTY_HOST_JOB:
 		add(s, "a job on the host's network");
@@ -73,7 +74,8 @@ static void add_who(struct sentence *s, const struct attempt_record *record)
 		add(s, "a program on this host");
 		return;
 	case PARTY_OUTSIDE:
-		add(s, "%s", ip_addr_text(&record->attempt.from, ip));
+		add(s, "%s%s", record->spread_from ? "several addresses, the last " : "",
+		    ip_addr_text(&record->attempt.from, ip));
 		return;
 	case PARTY_UNKNOWN:
 		add(s, "somebody");
@@ -101,13 +103,15 @@ static const char *port_name(const struct attempt *attempt, const struct reserve
 						       : NULL;
 }
 
-static void add_address(struct sentence *s, const struct attempt_record *record)
+static void add_address(struct sentence *s, const struct attempt_record *record, bool several)
 {
 	const struct attempt *a = &record->attempt;
 	const struct sock_addr to = { a->to, a->to_port };
 	char text[SOCK_ADDR_TEXT_MAX], protocol[16];
 
-	if (record->many)
+	if (several)
+		add(s, "several addresses%s, the last ", record->many ? " and ports" : "");
+	else if (record->many)
 		add(s, "several ports, at last ");
 	if (ip_addr_is_set(&a->to))
 		add(s, "%s", a->to_port ? sock_addr_text(&to, text) : ip_addr_text(&a->to, text));
@@ -120,17 +124,20 @@ static void add_target(struct sentence *s, const struct attempt_record *record,
 		       const struct attempt_rule *rule, const struct reserved_ports *ports)
 {
 	const char *name = port_name(&record->attempt, ports);
+	bool several = record->spread_to;
 
-	if (record->target.kind == PARTY_CONTAINER)
+	if (record->target.kind == PARTY_CONTAINER) {
+		add(s, "%s", several ? "several addresses, the last that of " : "");
 		add_container(s, &record->target);
-	else if (name || rule->what[0])
+		several = false; /* said */
+	} else if (name || rule->what[0]) {
 		add(s, "%s", name ?: rule->what);
-	else { /* whatever it is */
-		add_address(s, record);
+	} else { /* whatever it is */
+		add_address(s, record, several);
 		return;
 	}
 	add(s, " (");
-	add_address(s, record);
+	add_address(s, record, several);
 	add(s, ")");
 }
 
@@ -145,13 +152,13 @@ static void add_deed(struct sentence *s, const struct attempt_record *record,
 		return;
 	case SAY_SEND:
 		add(s, " sent %s (", rule->what);
-		add_address(s, record);
+		add_address(s, record, record->spread_to);
 		add(s, ")");
 		return;
 	case SAY_LISTEN:
 		add(s, " listens in the place of %s (",
 		    port_name(&record->attempt, ports) ?: rule->what);
-		add_address(s, record);
+		add_address(s, record, record->spread_to);
 		add(s, ")");
 		return;
 	}

@@ -66,10 +66,11 @@ static void tell(const struct attempts *attempts, const struct attempt_record *r
 {
 	const struct attempt *a = &record->attempt;
 	char sentence[480], from[IP_ADDR_TEXT_MAX], to[IP_ADDR_TEXT_MAX], protocol[16];
+	bool several_ports = record->many && record->count > 1;
 	char port[8] = "", count[24];
 
 	snprintf(count, sizeof(count), "%llu", (unsigned long long)record->count);
-	if (a->to_port)
+	if (a->to_port && !several_ports)
 		snprintf(port, sizeof(port), "%u", a->to_port);
 
 	const struct log_field fields[] = {
@@ -78,12 +79,13 @@ static void tell(const struct attempts *attempts, const struct attempt_record *r
 		{ "JOBFENCE_TASK", or_null(record->who.task) },
 		{ "JOBFENCE_CLASS", class_of(&record->who) },
 		{ "JOBFENCE_RULE", a->rule },
-		{ "JOBFENCE_PROTOCOL", or_null(attempt_protocol(a, protocol)) },
-		{ "JOBFENCE_SOURCE", addr_or_null(&a->from, from) },
-		{ "JOBFENCE_DESTINATION", addr_or_null(&a->to, to) },
+		{ "JOBFENCE_PROTOCOL",
+		  several_ports ? NULL : or_null(attempt_protocol(a, protocol)) },
+		{ "JOBFENCE_SOURCE", record->spread_from ? NULL : addr_or_null(&a->from, from) },
+		{ "JOBFENCE_DESTINATION", record->spread_to ? NULL : addr_or_null(&a->to, to) },
 		{ "JOBFENCE_PORT", or_null(port) },
-		{ "JOBFENCE_TARGET", or_null(record->target.name) },
-		{ "JOBFENCE_TARGET_ID", or_null(record->target.id) },
+		{ "JOBFENCE_TARGET", record->spread_to ? NULL : or_null(record->target.name) },
+		{ "JOBFENCE_TARGET_ID", record->spread_to ? NULL : or_null(record->target.id) },
 		{ "JOBFENCE_COUNT", count },
 		{ "JOBFENCE_COUNT_IS", record->at_least ? "at-least" : "exact" },
 	};

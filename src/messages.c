@@ -12,10 +12,12 @@ static const struct message_spec specs[MESSAGE_MAX] = {
 	[MESSAGE_ATTEMPT] = {
 		"55d26e217d7b428fa31aba210f0ecfa8", "attempt", LOG_NOTICE,
 		"Something that jobs may not do was tried and stopped",
-		"The rules stopped what @JOBFENCE_SOURCE@ sent to @JOBFENCE_DESTINATION@ (rule\n"
-		"@JOBFENCE_RULE@). The first attempt of a container by one rule on one port is told\n"
-		"at once, further ones once a minute with their number.\n"
-		"Where JOBFENCE_CONTAINER is missing, it could not be told for certain who it was.",
+		"Rule @JOBFENCE_RULE@ stopped what the line says. The first attempt of a container\n"
+		"by one rule on one port is told at once, further ones once a minute with their\n"
+		"number.\n"
+		"Where JOBFENCE_CONTAINER is missing, it could not be told for certain who it was;\n"
+		"where JOBFENCE_SOURCE, JOBFENCE_DESTINATION or JOBFENCE_TARGET is missing, it was\n"
+		"several, or is not known: the line has the last of several.",
 		"One attempt may be a mistake of the job: a default address, a scan by a library.\n"
 		"Many on many ports are a reason to look at the job. What jobs are meant to reach\n"
 		"is opened in [egress] of jobfence.conf(5). The rules are in jobfence-rulesets(7).",
@@ -23,8 +25,8 @@ static const struct message_spec specs[MESSAGE_MAX] = {
 	[MESSAGE_ATTEMPT_AUDITED] = {
 		"0c6603a2dd904d1aa1cd26cf34f30ef8", "attempt-audited", LOG_NOTICE,
 		"Something that jobs may not do was tried and let through (audit)",
-		"Rule @JOBFENCE_RULE@ is in audit mode: it would have stopped what\n"
-		"@JOBFENCE_SOURCE@ sent to @JOBFENCE_DESTINATION@, and did not.",
+		"Rule @JOBFENCE_RULE@ is in audit mode: it would have stopped what the line says,\n"
+		"and did not.",
 		"See which of these your jobs need, open them in [egress], then take the group out\n"
 		"of audit in [enforce] of jobfence.conf(5).",
 	},

@@ -65,13 +65,14 @@ int directory_new(const struct model *model, const struct verdict *verdicts,
 struct directory *directory_free(struct directory *directory);
 DEFINE_CLEANUP(struct directory *, directory_free)
 
-/* What is told. */
+/* What is told. Of several it has the last one's addresses, port and target. */
 struct attempt_record {
 	struct attempt attempt; /* from and to turned round where the packet was an answer */
 	struct party who, target;
 	uint64_t count;
-	bool at_least; /* there were more than came here */
-	bool many;     /* on several ports */
+	bool at_least;               /* there were more than came here */
+	bool many;                   /* on several ports */
+	bool spread_from, spread_to; /* from, to several addresses or containers */
 };
 
 /*

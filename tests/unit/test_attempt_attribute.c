@@ -362,9 +362,56 @@ static void sentences(void **state)
 				      "[fd00::1]:22/tcp): let through (audit), at least 1200 times "
 				      "in the "
 				      "last minute");
+	r.spread_to = true;
+	assert_non_null(strstr(said(&r), "this host (several addresses and ports, the last "
+					 "[fd00::1]:22/tcp)"));
 	/* cut, not overrun */
 	assert_int_equal(strlen(attempt_text(&r, &ports, text, sizeof(text))), sizeof(text) - 1);
 	assert_null(attempt_rule("unheard"));
+}
+
+/* Nobody is blamed, or named as what was tried, for all of several. */
+static void sentences_of_several(void **state)
+{
+	struct attempt a = attempt("outside_to_host_api", NFPROTO_IPV4, NF_INET_PRE_ROUTING,
+				   "203.0.113.9", "203.0.113.2", 10998);
+	struct attempt_record r;
+
+	a.in = 99; /* no bridge */
+	r = named(&a);
+	r.count = 812;
+	r.spread_from = true;
+	assert_string_equal(said(&r), "several addresses, the last 203.0.113.9 tried to reach "
+				      "dstack's shim "
+				      "(203.0.113.2:10998/tcp): stopped, 812 times in the last "
+				      "minute");
+	r.spread_to = true;
+	assert_non_null(strstr(said(&r), "dstack's shim (several addresses, the last "
+					 "203.0.113.2:10998/tcp)"));
+	a = attempt("to_job", NFPROTO_IPV4, NF_INET_FORWARD, "172.17.0.2", "172.30.0.2", 22);
+	a.in = BRIDGE;
+	r = named(&a);
+	r.count = 249;
+	r.spread_from = r.spread_to = true;
+	assert_string_equal(said(&r), "job alpha (task 4f) tried to reach several addresses, the "
+				      "last that of container delta (172.30.0.2:22/tcp): stopped, "
+				      "249 "
+				      "times in the last minute");
+	r.who = (struct party){ .kind = PARTY_UNNAMED };
+	r.target = (struct party){ 0 };
+	assert_string_equal(said(&r), "a container that nobody has named, or several of them, "
+				      "tried to reach a container (several addresses, the last "
+				      "172.30.0.2:22/tcp): stopped, 249 times in the last minute");
+	a = attempt("host_job_quarantined", NFPROTO_IPV4, NF_INET_LOCAL_OUT, "127.0.0.1", "8.8.8.8",
+		    53);
+	r = named(&a);
+	r.spread_to = true;
+	assert_non_null(strstr(said(&r), "to reach several addresses, the last 8.8.8.8:53/tcp:"));
+	a = attempt("job_spoofed", NFPROTO_BRIDGE, NF_INET_PRE_ROUTING, "10.0.0.1", "10.0.0.2", 0);
+	r = named(&a);
+	r.spread_to = true;
+	assert_non_null(strstr(said(&r), "not its own (several addresses, the last 10.0.0.2, "
+					 "tcp)"));
 }
 
 /* The rules that tell, and the table of what is said of them. */
@@ -392,6 +439,7 @@ int main(void)
 		cmocka_unit_test(others),
 		cmocka_unit_test(who_is_gone),
 		cmocka_unit_test(sentences),
+		cmocka_unit_test(sentences_of_several),
 		cmocka_unit_test(every_told_rule_has_words),
 	};
 

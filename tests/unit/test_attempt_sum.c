@@ -93,6 +93,86 @@ static void floods(void **state)
 	assert_true(due.at_least);
 }
 
+/* The kernel's limit is the rule's: another sender's copies were held back too. */
+static void floods_of_others(void **state)
+{
+	_cleanup_(attempt_sums_freep) struct attempt_sums *sums = NULL;
+	struct attempt_record due;
+	size_t lines = 0;
+
+	assert_int_equal(attempt_sums_new(&sums), 0);
+	for (uint64_t i = 0; i < 3; i++)
+		add(sums, "b", "to_job", 22, START + i);
+	for (uint64_t i = 0; i < 3; i++)
+		add(sums, "b", "job_to_host", 22, START + i);
+	for (uint64_t i = 0; i < 30; i++)
+		add(sums, "a", "to_job", 22, START + SECOND / 2 + i);
+	for (; attempt_sums_due(sums, START + 2 * MINUTE, &due); lines++)
+		assert_int_equal(due.at_least, strcmp(due.attempt.rule, "to_job") == 0);
+	assert_int_equal(lines, 3);
+}
+
+static struct ip_addr ip4(uint8_t last)
+{
+	return (struct ip_addr){ .family = AF_INET, .bytes = { 10, 0, 0, last } };
+}
+
+/* From outside, to a container: all of them are one sum. */
+static void add_flow(struct attempt_sums *sums, uint8_t from, uint8_t to, const char *target,
+		     uint64_t now)
+{
+	struct attempt_record r = record("", "to_job", 22);
+
+	r.who.kind = PARTY_OUTSIDE;
+	r.attempt.from = ip4(from);
+	r.attempt.to = ip4(to);
+	snprintf(r.target.id, sizeof(r.target.id), "%s", target);
+	r.spread_from = r.spread_to = true; /* whatever was there */
+	if (attempt_sums_add(sums, &r, now))
+		assert_false(r.spread_from || r.spread_to);
+}
+
+static void check_spread(struct attempt_sums *sums, uint64_t now, uint64_t count, bool from,
+			 bool to)
+{
+	struct attempt_record due;
+
+	assert_true(attempt_sums_due(sums, now, &due));
+	assert_int_equal(due.count, count);
+	assert_int_equal(due.spread_from, from);
+	assert_int_equal(due.spread_to, to);
+	assert_false(attempt_sums_due(sums, now, &due));
+}
+
+/* What is said of the last is so of all that are counted with it. */
+static void several_ends(void **state)
+{
+	_cleanup_(attempt_sums_freep) struct attempt_sums *sums = NULL;
+	uint64_t now = START;
+
+	assert_int_equal(attempt_sums_new(&sums), 0);
+	/* the first is told by itself, and the one behind it too */
+	add_flow(sums, 1, 1, "y", now);
+	add_flow(sums, 2, 2, "z", now);
+	check_spread(sums, now += MINUTE, 1, false, false);
+	/* of those that are told together each counts, not only the last two */
+	add_flow(sums, 3, 2, "z", now);
+	add_flow(sums, 2, 2, "z", now);
+	add_flow(sums, 2, 2, "z", now);
+	check_spread(sums, now += MINUTE, 3, true, false);
+	add_flow(sums, 2, 3, "z", now);
+	add_flow(sums, 2, 2, "z", now);
+	add_flow(sums, 2, 2, "z", now);
+	check_spread(sums, now += MINUTE, 3, false, true);
+	add_flow(sums, 2, 2, "y", now);
+	add_flow(sums, 2, 2, "z", now);
+	check_spread(sums, now += MINUTE, 2, false, true);
+	/* told: it begins anew */
+	add_flow(sums, 2, 2, "z", now);
+	add_flow(sums, 2, 2, "z", now);
+	check_spread(sums, now += MINUTE, 2, false, false);
+}
+
 static void scans(void **state)
 {
 	_cleanup_(attempt_sums_freep) struct attempt_sums *sums = NULL;
@@ -144,6 +224,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(once_then_every_minute),
 		cmocka_unit_test(floods),
+		cmocka_unit_test(floods_of_others),
+		cmocka_unit_test(several_ends),
 		cmocka_unit_test(scans),
 		cmocka_unit_test(the_rest),
 	};
