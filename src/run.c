@@ -156,20 +156,19 @@ static void learn(struct daemon *d, const struct model *model, const struct verd
 		attempts_learn(d->attempts, model, verdicts, tags, n, &d->config.ports);
 }
 
-static int step(struct daemon *d)
+/* Says nothing of a failure: who called knows whether it is tried again. */
+static int step_with(struct daemon *d, struct diag *diag)
 {
 	struct reconcile_result result;
 	uint64_t begun = clock_usec();
 	struct verdict *verdicts;
-	struct diag diag = { 0 };
 	struct model model;
-	int r = get_model(d, &model, &diag);
+	int r = get_model(d, &model, diag);
 
 	if (r >= 0)
-		r = reconcile_run(d->reconcile, &d->config, &model, &result, &diag);
+		r = reconcile_run(d->reconcile, &d->config, &model, &result, diag);
 	d->step_usec = clock_usec() - begun;
 	if (r < 0) {
-		say_failed(&d->says, r, &diag);
 		tally_step(d->tally, d->nft, d->host, NULL, STEP_EVENT);
 		return r;
 	}
@@ -198,6 +197,16 @@ static int step(struct daemon *d)
 	if (d->step_usec >= LONG_USEC)
 		(void)malloc_trim(0);
 	return 0;
+}
+
+static int step(struct daemon *d)
+{
+	struct diag diag = { 0 };
+	int r = step_with(d, &diag);
+
+	if (r < 0)
+		say_failed(&d->says, r, &diag);
+	return r;
 }
 
 static void leave(struct daemon *d)
@@ -551,6 +560,20 @@ static void daemon_done(struct daemon *d)
 	sd_event_unref(d->event);
 }
 
+/* The first transaction failed, and nobody tries again. Returns the exit code. */
+static int say_no_fence(int error, const struct diag *diag)
+{
+	if (error == -EPERM)
+		log_event(MESSAGE_CANNOT_START, "may not write the ruleset: run as root "
+						"(CAP_NET_ADMIN)");
+	else
+		log_event(MESSAGE_CANNOT_START,
+			  "cannot start: %s; a fence that stood before still stands",
+			  diag->text[0] ? diag->text : strerror(-error));
+	/* no restart brings a module that the kernel lacks */
+	return error == -EPROTONOSUPPORT ? EXIT_CONFIG : EXIT_FAILURE;
+}
+
 int command_run(const struct options *options)
 {
 	_cleanup_(daemon_done) struct daemon d = { .options = options };
@@ -574,12 +597,10 @@ int command_run(const struct options *options)
 		return d.unfit ? EXIT_CONFIG : EXIT_FAILURE;
 	}
 	say_mode(&d);
-	r = step(&d);
-	if (r == -EPERM)
-		log_event(MESSAGE_CANNOT_START, "may not write the ruleset: run as root "
-						"(CAP_NET_ADMIN)");
-	if (r < 0) /* no restart brings a module that the kernel lacks */
-		return r == -EPROTONOSUPPORT ? EXIT_CONFIG : EXIT_FAILURE;
+	diag = (struct diag){ 0 };
+	r = step_with(&d, &diag);
+	if (r < 0)
+		return say_no_fence(r, &diag);
 	log_event(MESSAGE_STARTED, "the fence stands; waiting for the engine at %s",
 		  d.config.docker);
 	notify_ready(&d);

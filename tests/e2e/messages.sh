@@ -63,5 +63,25 @@ comes cannot-start PRIORITY=3
 jobfence_stop
 check "jobfence stops" 0 $?
 comes stopped
+
+section "a first transaction that fails"
+jobfence_cli remove >"$HOST_DIR/remove.log" 2>&1 || broken "remove"
+mkfifo "$HOST_DIR/nft.in"
+host_exec nft -i <"$HOST_DIR/nft.in" >"$HOST_DIR/nft.out" 2>&1 &
+exec 7>"$HOST_DIR/nft.in" # open: the table has an owner
+echo 'add table inet jobfence { flags owner; }' >&7
+owned() { host_exec nft list table inet jobfence 2>/dev/null | grep -q 'flags owner'; }
+host_wait 5000 owned || broken "a table that another process owns"
+cannot=$(records_n cannot-start) failed=$(records_n update-failed)
+one_more() { [ "$(records_n cannot-start)" -gt "$cannot" ]; }
+host_exec env RUNTIME_DIRECTORY=/run/jobfence "JOURNAL_STREAM=$stream" \
+	"$JOBFENCE" run --config "$HOST_DIR/jobfence.conf" 2>>"$HOST_DIR/jobfence.log"
+check "the daemon" 1 $?
+host_wait 5000 one_more
+check "told once that it cannot start" $((cannot + 1)) "$(records_n cannot-start)"
+check "and not that it tries again" "$failed" "$(records_n update-failed)"
+check "its words" "jobfence: cannot start: table inet jobfence is owned by nft *; a fence that stood before still stands" \
+	"$(grep 'is owned by' "$HOST_DIR/jobfence.log")"
+exec 7>&-
 check "what it said without a receiver's help" "" "$(grep -v '^jobfence: ' "$HOST_DIR/jobfence.log")"
 finish
