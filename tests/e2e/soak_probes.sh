@@ -50,7 +50,7 @@ probe_classes() {
 
 	REPLY=,
 	case $from,${to%%:*} in
-	eta,delta | delta,eta) REPLY+=forward, ;;
+	eta,delta | delta,eta) REPLY+=forward,nat, ;; # masqueraded between bridges too
 	esac
 	[ "${ROW_WANT[$1 3]}" = open ] || REPLY+=hostjob,
 	case ${to#*:} in
@@ -182,10 +182,10 @@ judged() {
 				kind[n] = f[1]; from[n] = f[2]; to[n] = f[3]; fault[n++] = f[4]
 			}
 		}
-		# A connection that began without masquerading has an entry in conntrack that has none, and
-		# so have those that use its ports again in the two minutes that the kernel keeps it.
+		# A connection that began without NAT has an entry in conntrack that has none, and so have those
+		# that use its ports again in the two minutes that the kernel keeps it.
 		function began(i) {
-			if (kind[i] == "nat" && match($5, /since=[0-9]+/))
+			if ((kind[i] == "nat" || kind[i] == "published") && match($5, /since=[0-9]+/))
 				return substr($5, RSTART + 6, RLENGTH - 6) + 0
 			return $2
 		}

@@ -11,7 +11,8 @@
  *
  * Standard output has a line for what is not as wanted, and for what came of it late:
  *   MS STARTED-MS ID leak|fail|cut|late WORD          (MS is CLOCK_MONOTONIC)
- * WORD of what failed ends in ",port=N,since=MS" where its port is known: how long all fails from there.
+ * WORD of what failed ends in ",port=N,had=MS,since=MS" where its port is known: when the flow had it last, and
+ * how long all fails from there.
  * Descriptor 3, where it is a file, holds the figures so far, a line each, written twice a second:
  *   ID WANT KIND ATTEMPTS OPEN NOT-OPEN LATE
  * --ports: its own ports are LOW and the PORTS_MAX behind it. What shares a network, or an address that its
@@ -135,6 +136,7 @@ static void write_counts(void)
 /* Since when each flow fails on each of the ports, in milliseconds since the start and one; 0: it does not. */
 static uint32_t failing[FLOWS_MAX][PORTS_MAX];
 static int64_t failing_since;
+static uint32_t had[FLOWS_MAX][PORTS_MAX]; /* when it had the port last, likewise */
 
 /* NULL where it is not known which port it has. */
 static uint32_t *failing_on(const struct attempt *attempt, uint16_t *ret_port)
@@ -154,15 +156,18 @@ static uint32_t *failing_on(const struct attempt *attempt, uint16_t *ret_port)
 /* With the port, and since when it fails there: for conntrack it is one conversation with what failed before. */
 static const char *with_port(const struct attempt *attempt, const char *word)
 {
-	static char text[80];
+	static char text[100];
 	uint16_t port;
 	uint32_t *since = failing_on(attempt, &port);
+	uint32_t before;
 
 	if (!since)
 		return word;
 	if (!*since)
 		*since = (uint32_t)(attempt->started - failing_since) + 1;
-	snprintf(text, sizeof(text), "%s,port=%u,since=%lld", word, port,
+	before = had[attempt->flow - flows][port - options.low_port];
+	snprintf(text, sizeof(text), "%s,port=%u,had=%lld,since=%lld", word, port,
+		 before ? (long long)failing_since + before - 1 : -1LL,
 		 (long long)failing_since + *since - 1);
 	return text;
 }
@@ -174,6 +179,15 @@ static void note_open(const struct attempt *attempt)
 
 	if (since)
 		*since = 0;
+}
+
+static void note_end(const struct attempt *attempt)
+{
+	uint16_t port;
+
+	if (failing_on(attempt, &port))
+		had[attempt->flow - flows][port - options.low_port] =
+			(uint32_t)(now_ms() - failing_since) + 1;
 }
 
 static struct attempt *attempt_new(struct flow *flow, int64_t now)
@@ -194,8 +208,10 @@ static struct attempt *attempt_new(struct flow *flow, int64_t now)
 
 static void attempt_end(struct attempt *attempt)
 {
-	if (attempt->fd >= 0)
+	if (attempt->fd >= 0) {
+		note_end(attempt);
 		close(attempt->fd);
+	}
 	attempt->flow = NULL;
 	free_attempts[free_n++] = (int)(attempt - attempts);
 }
