@@ -26,9 +26,19 @@ static const char *const titles[COLUMNS_N] = {
 	"NAME", "ROLE", "TASK", "PLACEMENT", "SIZE", "CLASS", "CONFINEMENT", "STOPPED", "WHY",
 };
 
+static size_t count_untold(const struct model *model)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < model->containers_n; i++)
+		n += container_is_live(&model->containers[i]) && !model->containers[i].inspected;
+	return n;
+}
+
 static void print_engine(FILE *out, const struct status_view *view)
 {
 	const struct engine_view *engine = view->engine;
+	size_t untold = count_untold(&view->expected->model);
 	char text[512];
 
 	fprintf(out, "engine        unix://%s, ", view->config->docker);
@@ -44,7 +54,14 @@ static void print_engine(FILE *out, const struct status_view *view)
 		fprintf(out, "still answering; what is below is not all\n");
 		break;
 	case ENGINE_IN_SYNC:
-		fprintf(out, "in sync\n");
+		if (untold == 0)
+			fprintf(out, "in sync\n");
+		else
+			fprintf(out,
+				"in sync, but it has not told the details of %zu "
+				"container%s: "
+				"what they may do is not known\n",
+				untold, untold == 1 ? "" : "s");
 		break;
 	}
 }

@@ -15,6 +15,7 @@
 #include "jobfence/log.h"
 #include "jobfence/owner.h"
 #include "jobfence/plan.h"
+#include "jobfence/text.h"
 
 #define VERIFY_EQUAL 0
 #define VERIFY_DIFFERENT 1
@@ -63,6 +64,25 @@ static int compare_tables(const struct observer *observer, const struct expected
 	return sentences_add(sentences, text);
 }
 
+/* Of one that the engine's inspection has not told, nobody knows what its elements should be. */
+static int check_told(const struct model *model, struct diag *diag)
+{
+	char name[CONTAINER_ID_LEN + 1];
+
+	for (size_t i = 0; i < model->containers_n; i++) {
+		const struct container *c = &model->containers[i];
+
+		if (container_is_live(c) && !c->inspected)
+			return diag_set(diag, -EAGAIN,
+					"the engine has not told the details of container %s: look "
+					"at it "
+					"with docker inspect",
+					text_safe(c->name && c->name[0] ? c->name : c->id, name,
+						  sizeof(name)));
+	}
+	return 0;
+}
+
 /* The engine's whole picture first, then the kernel's. */
 static int take_look(struct observer *observer, struct look *look, struct diag *diag)
 {
@@ -79,6 +99,8 @@ static int take_look(struct observer *observer, struct look *look, struct diag *
 				engine.trouble ?: "it is still answering");
 	}
 	r = observer_expect(observer, &expected);
+	if (r >= 0)
+		r = check_told(&expected.model, diag);
 	if (r >= 0)
 		r = observer_read(observer, expected.skeleton, &live, diag);
 	if (r >= 0)
@@ -148,6 +170,8 @@ static int compare(struct observer *observer, struct diag *diag)
 
 		if (r >= 0)
 			r = take_look(observer, &now, diag);
+		if (r == -EAGAIN && i + 1 < LOOKS_MAX)
+			continue; /* one that is just starting is told in a moment */
 		if (r < 0)
 			return r;
 		if (now.differences.n == 0)

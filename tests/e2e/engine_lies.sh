@@ -228,6 +228,9 @@ one_of_many() {
 	section "the inspection of one container of many"
 	lost=$(lines 'lost: ')
 	bad_inspect "500" inspect 3 500 '{"message":"driver failed"}'
+	check "verify does not call it equal" "*has not told the details of container *2" \
+		"$(jobfence_cli verify 2>&1; echo $?)"
+	check "status says so" 1 "$(jobfence_cli status 2>&1 | grep -c 'in sync, but it has not told the details of 1 container')"
 	fake inspect 3 ok
 	host_wait 8000 open_ns 3 "$HOST_GW4" 22
 	check "mended: it is served, without an event" 0 $?
