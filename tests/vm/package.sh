@@ -5,7 +5,7 @@
 # itself: runs in tests/vm/run only.
 #
 # Usage: package.sh [boot|jobs|change]…     all of them without
-#   boot     the fence was up before Docker
+#   boot     the fence was up before Docker; the timer of the metrics
 #   jobs     a job's attempt at the shim is in the journal with its name, "jobfence probe", AppArmor
 #   change   an upgrade opens nothing while jobs hammer, removing and purging leave what they say; jobfence is
 #            gone then
@@ -43,6 +43,27 @@ booted() {
 	check "the tables in the kernel when docker.service began" 3 \
 		"$(grep -c ' jobfence$' /run/jobfence-vm-tables)"
 	verified
+}
+
+metrics_are_new() { [ -n "$(find /var/lib/prometheus/node-exporter/jobfence.prom -mmin -30)" ]; }
+
+# As the unit's sandbox lets it: the timer's first figures, and newer ones behind them.
+metrics() {
+	local folder=/var/lib/prometheus/node-exporter
+
+	section "metrics by the timer"
+	mkdir -p $folder
+	systemctl enable -q --now jobfence-metrics.timer
+	host_wait 60000 test -s $folder/jobfence.prom
+	check "it writes" 0 $?
+	check "the ruleset is in the kernel as it should be, the engine in sync, jobs not held" "1 1 0" \
+		"$(sed -n 's/^jobfence_engine_state{state="in_sync"} //p; s/^jobfence_ruleset_state{state="present"} //p
+			s/^jobfence_jobs_not_held //p' $folder/jobfence.prom | paste -sd' ')"
+	touch -d '1 hour ago' $folder/jobfence.prom
+	host_wait 90000 metrics_are_new
+	check "it writes again" 0 $?
+	check "the unit" "success" "$(property jobfence-metrics.service Result)"
+	systemctl disable -q --now jobfence-metrics.timer
 }
 
 # --- jobs ------------------------------------------------------------------------------------------
@@ -264,7 +285,7 @@ if [ ! -d /var/lib/jobfence-vm ] || [ "$(systemd-detect-virt)" = none ]; then
 fi
 [ -n "$NEXT" ] || broken "no package in build/deb-next"
 [ $# -gt 0 ] || set -- boot jobs change
-[ "$1" != boot ] || { booted; shift; }
+[ "$1" != boot ] || { booted; metrics; shift; }
 [ $# -gt 0 ] || finish
 shim_start_here || broken "no shim"
 docker image inspect "$HOST_IMAGE" >/dev/null 2>&1 || docker import "$HOST_CACHE/image.tar" "$HOST_IMAGE" >/dev/null ||
