@@ -261,20 +261,28 @@ static char *many_listed(unsigned n, const char *state)
 	return text;
 }
 
-static void inspects_few_at_a_time(void **state)
+/* The inspections of the first @held are held back. */
+static void has_many_running(struct fixture *fx, unsigned n, unsigned held)
 {
-	struct fixture *fx = *state;
-	char *text = many_listed(100, "running");
+	char *text = many_listed(n, "running");
 	char path[200], id[CONTAINER_ID_LEN + 1];
 
 	fake_engine_answer(fx->fake, LISTS, 200, text);
 	free(text);
-	for (unsigned i = 0; i < 100; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		snprintf(id, sizeof(id), "%064x", i);
 		has_container(fx, id, "running", 2);
 		snprintf(path, sizeof(path), "/containers/%s/json", id);
-		fake_engine_hold(fx->fake, path, true);
+		fake_engine_hold(fx->fake, path, i < held);
 	}
+}
+
+static void inspects_few_at_a_time(void **state)
+{
+	struct fixture *fx = *state;
+	char path[200];
+
+	has_many_running(fx, 100, 100);
 	start(fx);
 	fx->engine->inspecting_us = 10000; /* of many each one has its time beside it */
 	WAIT(fx, fake_engine_count(fx->fake, "/containers/000") == ASKS_BULK_MAX);
@@ -294,17 +302,8 @@ static void inspects_few_at_a_time(void **state)
 static void eight_that_hang_hold_up_nobody(void **state)
 {
 	struct fixture *fx = *state;
-	char *text = many_listed(20, "running");
-	char path[200], id[CONTAINER_ID_LEN + 1];
 
-	fake_engine_answer(fx->fake, LISTS, 200, text);
-	free(text);
-	for (unsigned i = 0; i < 20; i++) {
-		snprintf(id, sizeof(id), "%064x", i);
-		has_container(fx, id, "running", 2);
-		snprintf(path, sizeof(path), "/containers/%s/json", id);
-		fake_engine_hold(fx->fake, path, i < ASKS_BULK_MAX);
-	}
+	has_many_running(fx, 20, ASKS_BULK_MAX);
 	start(fx);
 	fx->engine->inspecting_us = 200000;
 	WAIT_IN_SYNC(fx);
