@@ -388,8 +388,8 @@ int http_new(sd_event *event, const char *socket_path, struct http **ret_http)
 	http->multi = curl_multi_init();
 	if (!http->socket_path || !http->multi)
 		return -ENOMEM;
-	r = sd_event_add_time_relative(event, &http->timer, CLOCK_MONOTONIC, 0, 1000, on_time,
-				       http);
+	/* exact: a question is sent by a timer that libcurl wants at once */
+	r = sd_event_add_time_relative(event, &http->timer, CLOCK_MONOTONIC, 0, 1, on_time, http);
 	if (r < 0)
 		return r;
 	sd_event_source_set_enabled(http->timer, SD_EVENT_OFF);
