@@ -3,6 +3,7 @@
 #pragma once
 
 #include <limits.h>
+#include <sys/types.h>
 
 #include "jobfence/attached.h"
 #include "jobfence/host.h"
@@ -58,3 +59,26 @@ uint64_t host_child_cgroup(const struct cgroup_view *view, const struct containe
  */
 int host_engine_parent(const struct cgroup_view *view, const struct engine_view *engine,
 		       const char *engine_cgroup, char *ret_parent, size_t size);
+
+/* A namespace that was asked for: the hash of its file's name, which file it is, its id. */
+struct sandbox_id {
+	uint64_t key;
+	dev_t device;
+	ino_t inode;
+	int nsid;
+};
+
+struct sandbox_ids {
+	struct sandbox_id *known; /* of the last picture, by key */
+	size_t known_n;
+	struct sandbox_id *seen; /* of this one */
+	size_t seen_n, seen_max;
+	int (*ask)(void *data, const char *key); /* as link_watch_nsid() */
+	void *data;
+};
+
+/* The id of the namespace at @key, asked for where it is not known. Returns >= 0 or -errno. */
+int sandbox_ids_get(struct sandbox_ids *ids, const char *key);
+/* A picture is whole: what was not got since the last call is forgotten. */
+void sandbox_ids_turn(struct sandbox_ids *ids);
+void sandbox_ids_done(struct sandbox_ids *ids);

@@ -3,9 +3,9 @@
  * Puts the sources together: engine, links, cgroups. Each tells when it changed; the picture is
  * made when it is asked for. Never writes to the ruleset and never judges.
  *
- * Ids of network namespaces are given again after a namespace died, so they are asked for anew
- * with every picture in which a link changed, by the file that the engine named: where that file
- * is gone there is no id, and nothing is opened.
+ * Ids of network namespaces are given again after a namespace died, so each picture looks at the
+ * file that the engine named: where that file is gone there is no id, and nothing is opened; where
+ * it is another one, its id is asked for.
  */
 #include "host-internal.h"
 
@@ -23,6 +23,7 @@ struct host {
 	struct cgroup_watch *cgroups;
 	struct host_egress egress;
 	struct releases *releases;
+	struct sandbox_ids sandboxes;
 	sd_event *event;                   /* borrowed; NULL without an engine */
 	enum cgroup_driver driver_told;    /* what the engine said last, if it was another */
 	char parent_told[CGROUP_PATH_MAX]; /* the same of the parent */
@@ -52,6 +53,13 @@ static void on_engine_cgroup(void *data)
 static void on_links(struct link_watch *watch, void *data)
 {
 	something_changed(data);
+}
+
+static int ask_nsid(void *data, const char *key)
+{
+	struct host *host = data;
+
+	return link_watch_nsid(host->links, key);
 }
 
 static void on_egress(void *data)
@@ -190,6 +198,8 @@ int host_new(sd_event *event, const struct config *config, const struct host_opt
 	host->event = options->no_engine ? NULL : event;
 	host->engine_cgroup.changed = on_engine_cgroup;
 	host->engine_cgroup.data = host;
+	host->sandboxes.ask = ask_nsid;
+	host->sandboxes.data = host;
 	r = link_watch_new(options->no_engine ? NULL : event, on_links, host, &host->links, diag);
 	if (r < 0)
 		return r;
@@ -224,6 +234,7 @@ struct host *host_free(struct host *host)
 	cgroup_watch_free(host->cgroups);
 	host_egress_done(&host->egress);
 	releases_free(host->releases);
+	sandbox_ids_done(&host->sandboxes);
 	free(host->nsid);
 	free(host->cgroup_id);
 	free(host->foreign);
@@ -278,10 +289,11 @@ static int fill_containers(struct host *host, struct model *model)
 		if (model->has_cgroups && cgroup_id[i] == 0)
 			find_foreign(model, c, &foreign[i]);
 		if (c->sandbox_key && c->endpoints_n > 0 && c->network_kind != NETWORK_KIND_HOST)
-			nsid[i] = link_watch_nsid(host->links, c->sandbox_key);
+			nsid[i] = sandbox_ids_get(&host->sandboxes, c->sandbox_key);
 		early |= !c->sandbox_key && c->endpoints_n > 0 &&
 			 mac_addr_is_set(&c->endpoints[0].mac);
 	}
+	sandbox_ids_turn(&host->sandboxes);
 	/* between `network connect` and the start only the peer's MAC tells whose port it is */
 	if (early)
 		(void)link_watch_refresh_peers(host->links);
