@@ -28,7 +28,7 @@ struct releases {
 	releases_changed_fn changed;
 	void *data;
 	struct release *list; /* owned; sorted by id */
-	size_t n;
+	size_t n, size;
 	struct log_limit refused;
 };
 
@@ -93,6 +93,22 @@ static int release_order(const void *a, const void *b)
 	return strcmp(one->id, two->id);
 }
 
+/* Without memory there are fewer: who is not released is confined. */
+static bool has_room(struct releases *releases)
+{
+	size_t size = releases->size ? releases->size * 2 : 4;
+	struct release *grown;
+
+	if (releases->n < releases->size || releases->n == RELEASES_MAX)
+		return releases->n < RELEASES_MAX;
+	grown = reallocarray(releases->list, size, sizeof(*grown));
+	if (!grown)
+		return false;
+	releases->list = grown;
+	releases->size = size;
+	return true;
+}
+
 static void read_all(struct releases *releases)
 {
 	_cleanup_(closedirp) DIR *dir = NULL;
@@ -102,7 +118,7 @@ static void read_all(struct releases *releases)
 	releases->n = 0;
 	if (open_folder(&dir) < 0)
 		return;
-	while (releases->n < RELEASES_MAX && (entry = readdir(dir))) {
+	while (has_room(releases) && (entry = readdir(dir))) {
 		int r;
 
 		if (entry->d_name[0] == '.')
@@ -114,7 +130,8 @@ static void read_all(struct releases *releases)
 				    diag.text);
 		releases->n += r >= 0;
 	}
-	qsort(releases->list, releases->n, sizeof(*releases->list), release_order);
+	if (releases->n)
+		qsort(releases->list, releases->n, sizeof(*releases->list), release_order);
 }
 
 /* Wakes when the first one is over. */
@@ -184,10 +201,7 @@ int releases_new(sd_event *event, releases_changed_fn changed, void *data,
 	releases->changed = changed;
 	releases->data = data;
 	releases->event = event;
-	releases->list = calloc(RELEASES_MAX, sizeof(*releases->list));
-	if (!releases->list)
-		r = -ENOMEM;
-	else if (event)
+	if (event)
 		r = sd_event_add_time(event, &releases->timer, CLOCK_BOOTTIME, UINT64_MAX, 1,
 				      on_timer, releases);
 	if (r < 0) {

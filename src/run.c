@@ -38,6 +38,7 @@
 #define LATE_MAX_USEC (2 * 1000 * 1000ULL)
 #define LATE_STEPS 4
 #define LONG_USEC 1000
+#define LARGE_BYTES (128 * 1024)
 #define AUDIT_PERIODS 60 /* an hour */
 /* The periodic look is allowed to wait for another wake-up. */
 #define PERIOD_ACCURACY_USEC (5 * 1000 * 1000ULL)
@@ -581,6 +582,8 @@ int command_run(const struct options *options)
 	struct diag diag = { 0 };
 	int r = command_load_config(options, &d.config, &d.origin);
 
+	/* glibc's own, but fixed: else the first full look moves it, and what is large stays in the heap */
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 	if (r != 0)
 		return r;
 	lock = lock_take(&diag);

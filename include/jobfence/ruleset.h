@@ -25,7 +25,7 @@
 #define ELEM_COMMENT_MAX 120 /* nft prints and accepts up to 128 */
 #define SET_FIELDS_MAX 4
 #define FOREIGN_LEVELS_MAX 6 /* F_CGROUP_LEVEL1 … F_CGROUP_LEVEL6 */
-#define RULE_STMTS_MAX 10
+#define RULE_STMTS_MAX 8
 /* A rule tells of so many packets a second, of this much of each; in audit under this name. */
 #define RECORD_RATE 20
 #define RECORD_BURST 40
