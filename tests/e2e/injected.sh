@@ -147,7 +147,7 @@ host_wait 3000 host_exec nft list table netdev jobfence >/dev/null || broken "no
 host_talks
 host_brnf 0
 host_talks
-check "a host job to a veth that is nobody's port" works "$(other_veth)"
+check "a host job to a veth that is nobody's port" works "$(tried other_veth)"
 host_exec ip link del other
 check "frames counted as injected" 0 "$(counter netdev injected)"
 

@@ -108,9 +108,9 @@ host_exec nft -f - <<-END
 		}
 	}
 END
-check "raw answer in its place" works "$(answer_raw rawreply 127.0.0.2)"
-check "raw answer in its place, IPv6" works "$(answer_raw rawreply "$HOST_LAN6")"
-check "simultaneous open in its place" works "$(answer_raw simopen 127.0.0.3)"
+check "raw answer in its place" works "$(tried "answer_raw rawreply 127.0.0.2")"
+check "raw answer in its place, IPv6" works "$(tried "answer_raw rawreply $HOST_LAN6")"
+check "simultaneous open in its place" works "$(tried "answer_raw simopen 127.0.0.3")"
 
 section "with jobfence"
 jobfence_config "[environment]
