@@ -56,7 +56,8 @@ static void print_head(FILE *out, const struct explanation *explanation)
 		fprintf(out, "%s%s: a %s, %s%s\n", held == HELD_NO ? TERM_BAD : TERM_HEADING, name,
 			role_name(row->verdict->role), confinement_name(row->verdict->confinement),
 			held == HELD_YES       ? ""
-			: held == HELD_UNKNOWN ? ", if the kernel does it: ?"
+			: held == HELD_UNKNOWN ? (c->inspected ? ", if the kernel does it: ?"
+							       : ", as far as the engine has told")
 			: row->released        ? ", RELEASED"
 					       : ", NOT HELD");
 	fprintf(out, "  " TERM_HANG "%s\n", row->verdict->why);

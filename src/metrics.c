@@ -236,15 +236,17 @@ static void print_held(FILE *out, const struct status_view *status)
 		      "1 where the kernel does to the job what its verdict says. The first 64 "
 		      "jobs.");
 	for (size_t i = 0; i < status->rows_n && n < METRICS_JOBS_MAX; i++) {
+		const struct status_row *row = &status->rows[i];
+		enum held held = status_row_held(status, row);
 		struct metric_labels labels = { 0 };
 
-		if (!is_live_job(&status->rows[i]))
+		if (!is_live_job(row))
 			continue;
 		n++;
-		job_labels(&labels, &status->rows[i]);
-		metric_sample(out, name, &labels,
-			      status_row_held(status, &status->rows[i]) == HELD_YES ||
-				      status->rows[i].released);
+		if (held == HELD_UNKNOWN)
+			continue;
+		job_labels(&labels, row);
+		metric_sample(out, name, &labels, held == HELD_YES || row->released);
 	}
 }
 

@@ -96,7 +96,8 @@ enum held { HELD_NO, HELD_YES, HELD_UNKNOWN };
 
 /* Whether the kernel does to this container what its verdict says: never for hazards that void the
  * guarantee, without the ruleset or where it is not whole, or for a host job without a cgroup hierarchy
- * to tell it by. Not known where nobody could read the ruleset. */
+ * to tell it by. Not known where nobody could read the ruleset, or the engine has not told what the
+ * container may do. */
 enum held status_row_held(const struct status_view *view, const struct status_row *row);
 
 const char *ruleset_state_name(enum ruleset_state state); /* "present", … */

@@ -154,8 +154,10 @@ json_t *status_row_json(const struct status_view *view, const struct status_row 
 		confinement_name(verdict->confinement), "held",
 		held_json(status_row_held(view, row)), "violation", verdict->violation,
 		"stale_mirror", verdict->stale_mirror, "unconfinable", verdict->unconfinable,
-		"hazards", hazards_json(verdict->hazards), "hazard_text",
-		safe_string(c->hazard_text), "why", safe_string(verdict->why), "stopped_packets",
+		"hazards",
+		c->inspected || verdict->hazards ? hazards_json(verdict->hazards) : json_null(),
+		"hazard_text", safe_string(c->hazard_text), "why", safe_string(verdict->why),
+		"stopped_packets",
 		view->live ? json_integer((json_int_t)row->stopped) : json_null(),
 		"released_seconds", released_json(view, row), "running_seconds",
 		row->running_s >= 0 ? json_integer((json_int_t)row->running_s) : json_null());

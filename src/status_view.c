@@ -305,14 +305,8 @@ const char *status_confinement_text(const struct status_view *view, const struct
 	return buffer;
 }
 
-enum held status_row_held(const struct status_view *view, const struct status_row *row)
+static enum held held_by_ruleset(const struct status_view *view, const struct status_row *row)
 {
-	if (row->verdict->confinement == CONFINEMENT_NONE)
-		return HELD_YES;
-	if (row->released || row->verdict->unconfinable || view->config->audit)
-		return HELD_NO;
-	if (row->verdict->placement == PLACEMENT_HOST && view->cgroup_trouble)
-		return HELD_NO;
 	switch (view->ruleset) {
 	case RULESET_UNKNOWN:
 		return HELD_UNKNOWN;
@@ -324,4 +318,19 @@ enum held status_row_held(const struct status_view *view, const struct status_ro
 		return HELD_YES;
 	}
 	return HELD_UNKNOWN;
+}
+
+enum held status_row_held(const struct status_view *view, const struct status_row *row)
+{
+	enum held held;
+
+	if (row->verdict->confinement == CONFINEMENT_NONE)
+		return HELD_YES;
+	if (row->released || row->verdict->unconfinable || view->config->audit)
+		return HELD_NO;
+	if (row->verdict->placement == PLACEMENT_HOST && view->cgroup_trouble)
+		return HELD_NO;
+	held = held_by_ruleset(view, row);
+	/* what nothing could hold may not have been told yet */
+	return held == HELD_YES && !row->container->inspected ? HELD_UNKNOWN : held;
 }

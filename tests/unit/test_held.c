@@ -76,6 +76,25 @@ static void not_known_where_nobody_looked(void **state)
 	json_decref(json);
 }
 
+/* An inspection that hangs: it may be a privileged one. */
+static void not_known_before_the_engine_told(void **state)
+{
+	struct seen *seen = *state;
+
+	seen->f->containers[0].inspected = false;
+	see(seen);
+	held(seen, HELD_UNKNOWN, HELD_YES, HELD_YES);
+	shows(seen, "? (isolated)");
+
+	json_t *json = status_row_json(&seen->view, row_of(seen, ID_A));
+
+	assert_true(json_is_null(json_object_get(json, "held")));
+	assert_true(json_is_null(json_object_get(json, "hazards")));
+	json_decref(json);
+	seen->view.ruleset = RULESET_ABSENT;
+	held(seen, HELD_NO, HELD_NO, HELD_YES);
+}
+
 static void add_cgroup(struct ruleset *ruleset, enum set_id set, uint64_t id)
 {
 	struct elem_key key;
@@ -124,9 +143,8 @@ static void not_without_quarantine(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SEE(not_where_a_table_is_missing),
-		SEE(not_known_where_nobody_looked),
-		SEE(not_who_is_freed),
+		SEE(not_where_a_table_is_missing),     SEE(not_known_where_nobody_looked),
+		SEE(not_known_before_the_engine_told), SEE(not_who_is_freed),
 		SEE(not_without_quarantine),
 	};
 
