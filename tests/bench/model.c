@@ -76,8 +76,8 @@ static void make_container(struct bench_model *bench, size_t i)
 		return;
 	c->ports = must(calloc(2, sizeof(*c->ports)));
 	c->ports_n = 2;
-	c->ports[0] = published((uint16_t)(20000 + 2 * i), 10999);
-	c->ports[1] = published((uint16_t)(20001 + 2 * i), 10022);
+	c->ports[0] = published((uint16_t)(PUBLISHED_FIRST + 2 * i), 10999);
+	c->ports[1] = published((uint16_t)(PUBLISHED_FIRST + 1 + 2 * i), 10022);
 }
 
 static void make_link(struct link *link, size_t i)

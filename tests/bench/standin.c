@@ -180,7 +180,7 @@ static void put_listed(struct text *text, const struct standin *s, size_t i)
 		    "{\"IP\":\"127.0.0.1\",\"PrivatePort\":10999,\"PublicPort\":%zu,\"Type\":"
 		    "\"tcp\"},{\"IP\":\"127.0.0.1\",\"PrivatePort\":10022,\"PublicPort\":%zu,"
 		    "\"Type\":\"tcp\"}",
-		    20000 + 2 * i, 20001 + 2 * i);
+		    PUBLISHED_FIRST + 2 * i, PUBLISHED_FIRST + 1 + 2 * i);
 	put(text, "],\"Labels\":");
 	put_labels(text, s, i);
 	put(text,
@@ -214,7 +214,7 @@ static void put_ports(struct text *text, const struct standin *s, size_t i)
 		put(text,
 		    "\"Ports\":{\"10999/tcp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"%zu\"}],"
 		    "\"10022/tcp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"%zu\"}]},",
-		    20000 + 2 * i, 20001 + 2 * i);
+		    PUBLISHED_FIRST + 2 * i, PUBLISHED_FIRST + 1 + 2 * i);
 }
 
 static void put_inspected(struct text *text, const struct standin *s, size_t i)

@@ -12,6 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Two for each container, below the ports that a connection may begin at: nobody holds them here, and a
+ * job that began at one would be taken for whoever has it. */
+#define PUBLISHED_FIRST 11000
+
 struct standin_options {
 	const char *path;
 	size_t containers; /* that there are; the first @running of them run */
