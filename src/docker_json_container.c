@@ -479,7 +479,9 @@ static int keep_network_settings(const json_t *settings, const json_t *host_conf
 			     diag);
 	if (!r)
 		r = read_one(host_config, "container HostConfig", &asked_field, diag);
-	if (!r && docker_json_keep(sandbox_key, &container->sandbox_key))
+	/* one that stopped has the key of a namespace that is gone */
+	if (!r && container_is_live(container) &&
+	    docker_json_keep(sandbox_key, &container->sandbox_key))
 		r = no_memory(diag);
 	if (!r)
 		r = keep_endpoints(networks, container, diag);

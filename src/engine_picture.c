@@ -535,7 +535,8 @@ static int take_listed_network(struct picture *picture, struct network *network,
 	return 0;
 }
 
-static bool is_about_to_live(const struct container *container)
+/* Of one that stopped, the networks tell whether it is started again. */
+static bool is_asked_for(const struct container *container)
 {
 	return container_is_live(container) || container->state == CONTAINER_CREATED;
 }
@@ -567,6 +568,6 @@ int picture_take_list(struct picture *picture, struct picture_list *list)
 			return r;
 	}
 	for (size_t i = 0; i < picture->containers_n; i++)
-		picture->container_notes[i].wanted = is_about_to_live(&picture->containers[i]);
+		picture->container_notes[i].wanted = is_asked_for(&picture->containers[i]);
 	return 0;
 }

@@ -282,7 +282,7 @@ static int fill_containers(struct host *host, struct model *model)
 		nsid[i] = -1;
 		cgroup_id[i] = 0;
 		foreign[i] = (struct foreign_cgroup){ 0 };
-		if (!container_is_live(c) && c->state != CONTAINER_CREATED)
+		if (!container_may_live(c))
 			continue;
 		if (model->has_cgroups)
 			cgroup_id[i] = host_child_cgroup(&model->cgroups, c);

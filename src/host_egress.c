@@ -105,7 +105,7 @@ static bool counts(const struct container *c, const struct config *config)
 {
 	struct verdict verdict;
 
-	if (c->dns_n == 0 || (!container_is_live(c) && c->state != CONTAINER_CREATED))
+	if (c->dns_n == 0 || !container_may_live(c))
 		return false;
 	classify(c, NULL, config, &verdict);
 	return verdict.role == ROLE_JOB;

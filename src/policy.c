@@ -358,9 +358,8 @@ int policy_build(const struct config *config, const struct model *model,
 	if (r >= 0)
 		r = policy_collect_job_addrs(&policy);
 	for (size_t i = 0; r >= 0 && i < model->containers_n; i++)
-		/* created: between `network connect` and the first instruction it has its port */
-		if (container_is_live(&model->containers[i]) ||
-		    model->containers[i].state == CONTAINER_CREATED)
+		/* between `network connect` and the first instruction it has its port */
+		if (container_may_live(&model->containers[i]))
 			r = policy_add_container(&policy, i);
 	if (r >= 0 && !model->in_sync)
 		r = keep_unknown(&policy);

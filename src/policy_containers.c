@@ -37,8 +37,7 @@ int policy_collect_job_addrs(struct policy *policy)
 	for (size_t i = 0; i < model->containers_n; i++) {
 		const struct container *c = &model->containers[i];
 
-		if ((!container_is_live(c) && c->state != CONTAINER_CREATED) ||
-		    !is_job_side(policy, i))
+		if (!container_may_live(c) || !is_job_side(policy, i))
 			continue;
 		for (size_t j = 0; j < c->endpoints_n; j++) {
 			policy->job_addrs[policy->job_addrs_n++] = c->endpoints[j].ip4;

@@ -18,11 +18,6 @@ static void add_why(struct verdict *verdict, const char *text)
 	snprintf(verdict->why + used, sizeof(verdict->why) - used, "; %s", text);
 }
 
-static bool may_live(const struct container *container)
-{
-	return container_is_live(container) || container->state == CONTAINER_CREATED;
-}
-
 /* On a macvlan, ipvlan or overlay network it has an interface that is no port of a bridge here. */
 static uint32_t network_hazard(const struct policy *policy, const struct container *container)
 {
@@ -107,7 +102,8 @@ static bool shares_with_job(const struct policy *policy, size_t i)
 
 	for (size_t j = 0; j < model->containers_n; j++)
 		if (j != i && policy->owners[j] == policy->owners[i] &&
-		    policy->verdicts[j].role == ROLE_JOB && may_live(&model->containers[j]))
+		    policy->verdicts[j].role == ROLE_JOB &&
+		    container_may_live(&model->containers[j]))
 			return true;
 	return false;
 }
@@ -161,7 +157,7 @@ void policy_judge(struct policy *policy)
 		const struct verdict *verdict = &policy->verdicts[i];
 		size_t owner = (size_t)(policy->owners[i] - model->containers);
 
-		if (verdict->role != ROLE_JOB || !may_live(&model->containers[i]))
+		if (verdict->role != ROLE_JOB || !container_may_live(&model->containers[i]))
 			continue;
 		policy->shared_with_job[owner] |= container_is_live(&model->containers[i]);
 		/* of a placement that is not known yet the bridges are only isolated: see classify.c */

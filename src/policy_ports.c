@@ -132,7 +132,7 @@ static bool is_anothers(const struct policy *policy, size_t i, const struct endp
 	for (size_t j = 0; j < model->containers_n; j++) {
 		const struct container *c = &model->containers[j];
 
-		if (j == i || (!container_is_live(c) && c->state != CONTAINER_CREATED))
+		if (j == i || !container_may_live(c))
 			continue;
 		if (model->nsid && port->nsid >= 0 && model->nsid[j] == port->nsid)
 			return true;

@@ -126,4 +126,7 @@ void network_done(struct network *network);
 
 /* Live: has or may get processes (everything but created, removing, exited, dead). */
 bool container_is_live(const struct container *container);
+/* Live, or about to be: created, or stopped and a network has it again. Docker connects a container to
+ * its networks before it starts it, and says "exited" of one that is started again until it runs. */
+bool container_may_live(const struct container *container);
 const char *container_state_name(enum container_state state);

@@ -96,6 +96,16 @@ bridge_job_targets() {
 		"$(container_ip4 "$1"):10999" "[$(container_ip6 "$1")]:10999" "[$(container_ip6 "$1")]:8000"
 }
 
+# Its port is open before it runs. A machine that is busy may be late; one that waits for Docker's "start" always is.
+bystanders() {
+	local id
+
+	id=$(docker_h create "$HOST_IMAGE" /bin/dial --timeout 300 "$HOST_GW4" 22) || broken "docker create"
+	starter_loop "$id" 12 >/dev/null
+	check_that "first attempts that were served, of 12" "$(docker_h logs "$id" 2>&1 | grep -c '^open:')" -ge 7
+	docker_h rm -f "$id" >/dev/null
+}
+
 count() { echo $#; }
 
 # shellcheck disable=SC2046 # lists of targets
@@ -114,6 +124,9 @@ main() {
 	jobfence_up || broken "jobfence"
 	race "bridge job" "$STARTS" bridge none $(host_targets) $(job_targets beta)
 	race "host job" "$STARTS" host none $(shim_targets) $(bridge_job_targets beta) 127.0.0.1:10999
+
+	section "a bystander that is started again and again, and connects with its first instruction"
+	bystanders
 
 	section "jobfence stopped; beta and gamma were known to it, late and later never were"
 	jobfence_stop

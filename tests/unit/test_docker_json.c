@@ -126,6 +126,28 @@ static void states(void **state)
 	assert_string_equal(container_state_name(99), "unknown");
 }
 
+/* The file of its key is gone, and where it starts again nobody may take it for the new one's. */
+static void one_that_stopped_has_no_namespace(void **state)
+{
+	char text[sizeof(bridge_20)];
+	struct container c;
+	char *status;
+
+	strcpy(text, bridge_20);
+	status = strstr(text, "\"running\"");
+	assert_non_null(status);
+	memcpy(status, " \"exited\"", strlen("\"running\""));
+	assert_int_equal(docker_json_container(text, strlen(text), &c, NULL), 0);
+	assert_int_equal(c.state, CONTAINER_EXITED);
+	assert_null(c.sandbox_key);
+	assert_true(container_may_live(&c)); /* as here, where it has a MAC */
+	c.endpoints[0].mac = (struct mac_addr){ 0 };
+	assert_false(container_may_live(&c));
+	c.state = CONTAINER_CREATED;
+	assert_true(container_may_live(&c));
+	container_done(&c);
+}
+
 static void hazards_of_host_config(void **state)
 {
 	static const struct {
@@ -667,6 +689,7 @@ int main(void)
 		cmocka_unit_test(network_modes),
 		cmocka_unit_test(labels_of_bystanders),
 		cmocka_unit_test(states),
+		cmocka_unit_test(one_that_stopped_has_no_namespace),
 		cmocka_unit_test(hazards_of_host_config),
 		cmocka_unit_test(hazards_of_mounts),
 		cmocka_unit_test(net_raw_is_there_until_it_is_dropped),

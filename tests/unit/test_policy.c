@@ -117,6 +117,7 @@ static void what_a_known_port_sends_with_is_claimed(void **state)
 	build(f);
 	assert_set(f, SET_BOUND4, "172.17.0.1, 172.17.0.2");
 	f->containers[0].state = CONTAINER_EXITED;
+	f->endpoints[0].mac = (struct mac_addr){ 0 };
 	build(f);
 	assert_set(f, SET_PORT_MACS, "");
 	assert_set(f, SET_BOUND_MACS, "02:42:00:00:00:01");
@@ -241,6 +242,28 @@ static void created_bystander_opens_with_its_port(void **state)
 	assert_set(f, SET_JOB_PORTS, "\"vetha\"");
 }
 
+/* Docker connects it before it starts it again, and calls it "exited" until it runs. */
+static void bystander_that_starts_again_opens_with_its_port(void **state)
+{
+	struct fixture *f = *state;
+
+	f->containers[1].state = CONTAINER_EXITED;
+	f->containers[1].sandbox_key = NULL;
+	f->nsid[1] = -1;
+	build(f);
+	assert_set(f, SET_BYSTANDER_PORTS, "\"vethb\", \"vethc\"");
+	assert_set(f, SET_BYSTANDERS4, "172.17.0.3, 172.17.0.4");
+	/* no network has it: it only stopped */
+	f->endpoints[1].mac = (struct mac_addr){ 0 };
+	assert_b_closed(f);
+	/* a job that starts again keeps its address from a bystander */
+	f->containers[0].state = CONTAINER_EXITED;
+	f->endpoints[2].ip4 = f->endpoints[0].ip4;
+	build(f);
+	assert_set(f, SET_BYSTANDERS4, "");
+	assert_set(f, SET_JOB_PORTS, "\"vetha\"");
+}
+
 static void namespace_shared_with_a_job_is_a_jobs(void **state)
 {
 	struct fixture *f = *state;
@@ -273,8 +296,10 @@ static void stopped_containers_add_nothing(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
-		for (size_t j = 0; j < 3; j++)
+		for (size_t j = 0; j < 3; j++) {
 			f->containers[j].state = states[i];
+			f->endpoints[j].mac = (struct mac_addr){ 0 }; /* no network has it */
+		}
 		build(f);
 		assert_set(f, SET_BYSTANDER_PORTS, "");
 		assert_set(f, SET_BYSTANDERS4, "");
@@ -603,6 +628,7 @@ int main(void)
 		TEST(early_bystander_opens_by_mac),
 		TEST(mac_of_two_opens_no_port),
 		TEST(created_bystander_opens_with_its_port),
+		TEST(bystander_that_starts_again_opens_with_its_port),
 		TEST(namespace_shared_with_a_job_is_a_jobs),
 		TEST(address_of_a_job_is_no_bystanders),
 		TEST(stopped_containers_add_nothing),
