@@ -59,14 +59,20 @@ bool container_is_live(const struct container *container)
 	return true;
 }
 
+bool container_is_attached(const struct container *container)
+{
+	for (size_t i = 0; i < container->endpoints_n; i++)
+		if (mac_addr_is_set(&container->endpoints[i].mac))
+			return true;
+	return false;
+}
+
 bool container_may_live(const struct container *container)
 {
 	if (container_is_live(container) || container->state == CONTAINER_CREATED)
 		return true;
-	for (size_t i = 0; container->state == CONTAINER_EXITED && i < container->endpoints_n; i++)
-		if (mac_addr_is_set(&container->endpoints[i].mac))
-			return true;
-	return false;
+	return container->state == CONTAINER_EXITED && container->inspected &&
+	       container_is_attached(container);
 }
 
 const char *container_state_name(enum container_state state)

@@ -479,12 +479,13 @@ static int keep_network_settings(const json_t *settings, const json_t *host_conf
 			     diag);
 	if (!r)
 		r = read_one(host_config, "container HostConfig", &asked_field, diag);
-	/* one that stopped has the key of a namespace that is gone */
-	if (!r && container_is_live(container) &&
-	    docker_json_keep(sandbox_key, &container->sandbox_key))
-		r = no_memory(diag);
 	if (!r)
 		r = keep_endpoints(networks, container, diag);
+	/* One that stopped and was let go by its networks has the key of a namespace that is gone; until
+	 * then it is its own, and a MAC alone would be the next one's. */
+	if (!r && (container_is_live(container) || container_is_attached(container)) &&
+	    docker_json_keep(sandbox_key, &container->sandbox_key))
+		r = no_memory(diag);
 	if (!r)
 		r = keep_bindings(ports, container, diag);
 	if (!r && !container->ports_n && own_ports && !container_is_live(container))

@@ -169,6 +169,9 @@ const struct container *picture_find(const struct picture *picture, const char *
 int picture_take_listed(struct picture *picture, struct container *container, uint64_t seq);
 int picture_take_inspected(struct picture *picture, struct container *container, uint64_t seq);
 int picture_take_network(struct picture *picture, struct network *network, uint64_t seq);
+/* It has left the network: of one that does not run the addresses there are void. */
+void picture_disconnected(struct picture *picture, const char *container_id,
+			  const char *network_id);
 /* Both by id, as the picture has them. */
 void picture_sort_list(struct picture_list *list);
 /*

@@ -103,6 +103,8 @@ static void take_event(struct engine *engine, const struct engine_event *event)
 		connected(engine, event);
 		return;
 	case ENGINE_EVENT_DISCONNECT:
+		picture_disconnected(&engine->picture, event->container_id, event->network_id);
+		engine_touched(engine);
 		ask(engine, ASK_NETWORK, event->network_id);
 		ask(engine, ASK_INSPECT, event->container_id);
 		return;

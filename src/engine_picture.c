@@ -330,9 +330,9 @@ static int take_network(struct picture *picture, struct network *network, uint64
 		at = container_at(picture, told->container_id);
 		if (!has_container(picture, at, told->container_id))
 			continue;
-		/* one that runs has told of itself since; before its start only networks do */
+		/* it has told of itself since; of one that was never started only networks do */
 		if (picture->container_notes[at].inspected_seq > seq &&
-		    container_is_live(&picture->containers[at]))
+		    picture->containers[at].state != CONTAINER_CREATED)
 			continue;
 		r = lay_over(&picture->containers[at], network, told);
 		if (r)
@@ -345,6 +345,31 @@ static int take_network(struct picture *picture, struct network *network, uint64
 			clear_endpoint(container, network);
 	}
 	return 0;
+}
+
+/* No answer of before may lay it over again. */
+static void forget_member(struct network *network, const char *container_id)
+{
+	const struct network_endpoint *member = find_member(network, container_id);
+	size_t at = member ? (size_t)(member - network->endpoints) : 0;
+
+	if (!member)
+		return;
+	network->endpoints_n--;
+	memmove(network->endpoints + at, network->endpoints + at + 1,
+		(network->endpoints_n - at) * sizeof(*member));
+}
+
+/* At once: who is given its address next comes behind this in the stream, and the answers may not. */
+void picture_disconnected(struct picture *picture, const char *container_id, const char *network_id)
+{
+	size_t c = container_at(picture, container_id), n = network_at(picture, network_id);
+
+	if (!has_network(picture, n, network_id))
+		return;
+	forget_member(&picture->networks[n], container_id);
+	if (has_container(picture, c, container_id) && !container_is_live(&picture->containers[c]))
+		clear_endpoint(&picture->containers[c], &picture->networks[n]);
 }
 
 int picture_take_network(struct picture *picture, struct network *network, uint64_t seq)

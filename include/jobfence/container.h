@@ -126,7 +126,10 @@ void network_done(struct network *network);
 
 /* Live: has or may get processes (everything but created, removing, exited, dead). */
 bool container_is_live(const struct container *container);
+/* A network has it: one of its endpoints has a MAC. */
+bool container_is_attached(const struct container *container);
 /* Live, or about to be: created, or stopped and a network has it again. Docker connects a container to
- * its networks before it starts it, and says "exited" of one that is started again until it runs. */
+ * its networks before it starts it, and says "exited" of one that is started again until it runs. Of
+ * one that was only listed nobody knows whether its networks have let it go yet: it is not. */
 bool container_may_live(const struct container *container);
 const char *container_state_name(enum container_state state);

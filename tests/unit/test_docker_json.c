@@ -131,7 +131,7 @@ static void one_that_stopped_has_no_namespace(void **state)
 {
 	char text[sizeof(bridge_20)];
 	struct container c;
-	char *status;
+	char *status, *mac;
 
 	strcpy(text, bridge_20);
 	status = strstr(text, "\"running\"");
@@ -139,9 +139,17 @@ static void one_that_stopped_has_no_namespace(void **state)
 	memcpy(status, " \"exited\"", strlen("\"running\""));
 	assert_int_equal(docker_json_container(text, strlen(text), &c, NULL), 0);
 	assert_int_equal(c.state, CONTAINER_EXITED);
+	assert_true(
+		container_may_live(&c)); /* its network has it yet, and its namespace is its own */
+	assert_string_equal(c.sandbox_key, "/var/run/docker/netns/0123");
+	c.inspected = false;
+	assert_false(container_may_live(&c));
+	container_done(&c);
+	mac = strstr(text, "02:42:ac:11:00:02");
+	assert_non_null(mac);
+	memmove(mac, mac + 17, strlen(mac + 17) + 1);
+	assert_int_equal(docker_json_container(text, strlen(text), &c, NULL), 0);
 	assert_null(c.sandbox_key);
-	assert_true(container_may_live(&c)); /* as here, where it has a MAC */
-	c.endpoints[0].mac = (struct mac_addr){ 0 };
 	assert_false(container_may_live(&c));
 	c.state = CONTAINER_CREATED;
 	assert_true(container_may_live(&c));

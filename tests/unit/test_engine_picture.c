@@ -202,6 +202,40 @@ static void an_older_network_does_not_undo_an_inspection(void **state)
 	picture_done(&p);
 }
 
+static void disconnected(struct picture *p, unsigned number, unsigned net)
+{
+	char id[CONTAINER_ID_LEN + 1], network_id[CONTAINER_ID_LEN + 1];
+
+	picture_disconnected(p, id_of(number, id), id_of(net, network_id));
+}
+
+/* What a network told of its last life, or of a start that failed, is nobody's: the next one may have the MAC. */
+static void who_stopped_is_attached_by_later_news_only(void **state)
+{
+	struct picture p = { 0 };
+
+	inspected(&p, 1, CONTAINER_EXITED, 9, 0, 10);
+	network(&p, 9, 1, 2, 9); /* asked before it was let go */
+	assert_false(container_may_live(find(&p, 1)));
+	network(&p, 9, 1, 2, 11); /* it starts again */
+	assert_true(container_may_live(find(&p, 1)));
+	disconnected(&p, 1, 9); /* and fails */
+	assert_false(container_may_live(find(&p, 1)));
+	listed(&p, 1, CONTAINER_EXITED, 12); /* no answer of before comes back with it */
+	assert_false(container_may_live(find(&p, 1)));
+	/* one that runs tells of itself */
+	inspected(&p, 1, CONTAINER_RUNNING, 9, 2, 13);
+	disconnected(&p, 1, 9);
+	assert_int_equal(host_of(&p, 1), 2);
+	disconnected(&p, 2, 9);
+	disconnected(&p, 1, 8);
+	/* one that was only listed: who knows */
+	listed(&p, 3, CONTAINER_EXITED, 14);
+	network(&p, 9, 3, 4, 15);
+	assert_false(container_may_live(find(&p, 3)));
+	picture_done(&p);
+}
+
 static void a_list_keeps_inspected_facts(void **state)
 {
 	struct picture p = { 0 };
@@ -315,6 +349,7 @@ int main(void)
 		cmocka_unit_test(where_answers_disagree_it_lives),
 		cmocka_unit_test(an_older_list_does_not_undo_an_inspection),
 		cmocka_unit_test(an_older_network_does_not_undo_an_inspection),
+		cmocka_unit_test(who_stopped_is_attached_by_later_news_only),
 		cmocka_unit_test(a_list_keeps_inspected_facts),
 		cmocka_unit_test(a_whole_list_replaces_the_picture),
 		cmocka_unit_test(an_empty_list_empties_the_picture),
