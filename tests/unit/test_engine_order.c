@@ -159,6 +159,22 @@ static void a_stop_between_two_restarts(void **state)
 	WAIT(fx, find(fx, ID_A)->state == CONTAINER_EXITED);
 }
 
+/* Its address may be the next one's before an engine that is slow has answered. */
+static void a_disconnection_needs_no_answer(void **state)
+{
+	struct fixture *fx = *state;
+
+	start_with_a(fx);
+	has_container(fx, ID_B, "exited", 3);
+	container_event(fx, "die", ID_B);
+	WAIT(fx, find(fx, ID_B) && container_may_live(find(fx, ID_B)) && is_quiet(fx));
+	fake_engine_hold(fx->fake, "/networks/" NET_A, true);
+	fake_engine_hold(fx->fake, "/containers/" ID_B "/json", true);
+	network_event(fx, "disconnect", ID_B);
+	WAIT(fx, !container_may_live(find(fx, ID_B)));
+	assert_int_equal(fx->view.state, ENGINE_IN_SYNC);
+}
+
 static void unknown_kinds_change_nothing(void **state)
 {
 	static const char *const lines[] = {
@@ -378,6 +394,7 @@ int main(void)
 		TEST(a_list_that_is_behind),
 		TEST(a_list_that_comes_last),
 		TEST(a_stop_between_two_restarts),
+		TEST(a_disconnection_needs_no_answer),
 		TEST(unknown_kinds_change_nothing),
 		TEST(labels_named_like_attributes),
 		TEST(converges_to_the_list),
