@@ -106,7 +106,6 @@ void engine_cgroup_done(struct engine_cgroup *engine)
 	engine->watch = sd_event_source_disable_unref(engine->watch);
 }
 
-/* On a host whose processes cannot be looked at it shall not cost a look at each of them. */
 #define PARENT_TRIES 8
 
 /* Where containers are that have no parent of their own; -ENOENT where one is where it should be,
@@ -126,7 +125,7 @@ static int parent_of_containers(const struct cgroup_view *view, const struct eng
 			continue;
 		if (host_child_cgroup(view, c))
 			return -ENOENT;
-		/* one is enough, and on a host where none is to be found it shall not cost more */
+		/* one is enough; where none is to be found it shall not cost a look at each */
 		if (r == 0 || tries++ >= PARENT_TRIES ||
 		    cgroup_locate(view->root, c->pid, c->id, &place) < 0 || !place.parent[0] ||
 		    strlen(place.parent) >= size)

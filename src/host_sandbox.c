@@ -11,15 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* FNV-1a: the names are the engine's own, of random digits */
-static uint64_t hash_of(const char *key)
-{
-	uint64_t hash = 0xcbf29ce484222325ULL;
-
-	for (; *key; key++)
-		hash = (hash ^ (uint8_t)*key) * 0x100000001b3ULL;
-	return hash;
-}
+#include "jobfence/text.h"
 
 static int by_hash(const void *a, const void *b)
 {
@@ -41,7 +33,7 @@ static const struct sandbox_id *find(const struct sandbox_ids *ids, const struct
 static void remember(struct sandbox_ids *ids, const struct sandbox_id *id)
 {
 	if (ids->seen_n == ids->seen_max) {
-		size_t max = ids->seen_max ? ids->seen_max * 2 : 16;
+		size_t max = ids->seen_max ? ids->seen_max * 2 : ids->known_n + 16;
 		struct sandbox_id *seen = reallocarray(ids->seen, max, sizeof(*seen));
 
 		if (!seen)
@@ -54,7 +46,7 @@ static void remember(struct sandbox_ids *ids, const struct sandbox_id *id)
 
 int sandbox_ids_get(struct sandbox_ids *ids, const char *key)
 {
-	struct sandbox_id id = { .key = hash_of(key) };
+	struct sandbox_id id = { .key = text_hash(key) };
 	const struct sandbox_id *known;
 	struct stat st;
 

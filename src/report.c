@@ -15,7 +15,8 @@ struct said {
 	char name[64];
 	enum role role;
 	enum confinement confinement;
-	uint64_t why; /* text_hash() */
+	uint64_t
+		why; /* text_hash(): two sentences that are taken for one are a line less in the log */
 };
 
 struct report {
@@ -71,16 +72,6 @@ static void say(const struct container *c, const struct verdict *v, const struct
 		log_record(message_of(v), fields, ARRAY_SIZE(fields),
 			   "job %s (task %s, container %.12s): %s", said->name,
 			   c->task_id ? task : "unknown", c->id, v->why);
-}
-
-/* FNV-1a: two sentences about one container that are taken for one are a line less in the log. */
-static uint64_t text_hash(const char *text)
-{
-	uint64_t hash = 0xcbf29ce484222325ULL;
-
-	for (; *text; text++)
-		hash = (hash ^ (uint8_t)*text) * 0x100000001b3ULL;
-	return hash;
 }
 
 static bool same(const struct said *a, const struct said *b)

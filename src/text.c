@@ -98,3 +98,12 @@ char *text_one_line(char *text)
 	}
 	return text;
 }
+
+uint64_t text_hash(const char *text)
+{
+	uint64_t hash = 0xcbf29ce484222325ULL;
+
+	for (; *text; text++)
+		hash = (hash ^ (uint8_t)*text) * 0x100000001b3ULL;
+	return hash;
+}

@@ -29,3 +29,6 @@ bool text_is_shown(uint32_t code);
  * where it is no well-formed UTF-8 (overlong, surrogate, above U+10FFFF, cut by the NUL).
  */
 int text_utf8_decode(const char *text, uint32_t *ret_code);
+
+/* FNV-1a, 64 bits: to tell texts apart where a collision does no harm; nothing against an adversary. */
+uint64_t text_hash(const char *text);

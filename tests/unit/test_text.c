@@ -119,6 +119,14 @@ static void test_one_line(void **state)
 	}
 }
 
+/* Known values of FNV-1a. */
+static void test_hash(void **state)
+{
+	assert_true(text_hash("") == 0xcbf29ce484222325ULL);
+	assert_true(text_hash("a") == 0xaf63dc4c8601ec8cULL);
+	assert_true(text_hash("foobar") == 0x85944171f73967e8ULL);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -126,6 +134,7 @@ int main(void)
 		cmocka_unit_test(test_safe_is_cut),
 		cmocka_unit_test(test_utf8_decode),
 		cmocka_unit_test(test_one_line),
+		cmocka_unit_test(test_hash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
