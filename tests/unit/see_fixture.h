@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "../../src/explain-internal.h"
+#include "live_fixture.h"
 
 struct seen {
 	struct fixture *f;
@@ -22,38 +23,13 @@ struct seen {
 	struct status_view view;
 };
 
-static inline void copy_elements(struct seen *seen)
-{
-	for (size_t s = 0; s < SET_MAX; s++) {
-		const struct elems *from = &seen->expected.ruleset->sets[s];
-
-		for (size_t i = 0; i < from->n; i++) {
-			struct elems *to = &seen->live->elements->sets[s];
-			struct elem_key key = { 0 };
-			const char *comment = NULL;
-
-			memcpy(key.bytes, from->elem[i].key, sizeof(key.bytes));
-			if (from->elem[i].comment)
-				assert_int_equal(ruleset_comment(seen->live->elements,
-								 from->elem[i].comment, &comment),
-						 0);
-			assert_int_equal(ruleset_add(seen->live->elements, (enum set_id)s, &key,
-						     from->elem[i].data, comment),
-					 0);
-			if (set_spec((enum set_id)s)->counter)
-				to->elem[to->n - 1].packets = 7;
-		}
-	}
-	ruleset_seal(seen->live->elements);
-}
-
 static inline void see(struct seen *seen)
 {
 	struct fixture *f = seen->f;
 
 	assert_int_equal(expected_build(&f->config, &f->model, &seen->expected), 0);
 	assert_int_equal(live_new(&seen->live), 0);
-	copy_elements(seen);
+	copy_elements(seen->expected.ruleset, seen->live->elements, 7, 0);
 	for (size_t i = 0; i < seen->expected.skeleton->counters_n; i++)
 		seen->counters[i] = (struct live_counter){ true, i, i * 60 };
 	seen->live->counters = seen->counters;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../../src/status-internal.h"
+#include "live_fixture.h"
 
 #define WEB "box"
 #define TASK "0f1e2d3c-0000-4000-8000-000000000001"
@@ -136,29 +137,9 @@ static int teardown(void **state)
 }
 
 /* The elements that policy made, as the kernel would give them back, each with @packets. */
-static inline void copy_elements(struct fixture *f, uint64_t packets)
+static inline void put_elements(struct fixture *f, uint64_t packets)
 {
-	for (size_t s = 0; s < SET_MAX; s++) {
-		const struct elems *from = &f->expected.ruleset->sets[s];
-
-		for (size_t i = 0; i < from->n; i++) {
-			struct elems *to = &f->live->elements->sets[s];
-			struct elem_key key;
-			const char *comment = NULL;
-
-			memcpy(key.bytes, from->elem[i].key, sizeof(key.bytes));
-			if (from->elem[i].comment)
-				assert_int_equal(ruleset_comment(f->live->elements,
-								 from->elem[i].comment, &comment),
-						 0);
-			assert_int_equal(ruleset_add(f->live->elements, (enum set_id)s, &key,
-						     from->elem[i].data, comment),
-					 0);
-			if (set_spec((enum set_id)s)->counter)
-				to->elem[to->n - 1].packets = packets;
-		}
-	}
-	ruleset_seal(f->live->elements);
+	copy_elements(f->expected.ruleset, f->live->elements, packets, 0);
 }
 
 static inline char *printed(const struct status_view *view)

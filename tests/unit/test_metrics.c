@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../../src/metrics-internal.h"
+#include "live_fixture.h"
 
 #define GOLDEN SOURCE_DIR "/tests/unit/metrics.prom"
 #define PRINTED BINARY_DIR "/metrics.prom"
@@ -109,30 +110,9 @@ static void make_containers(struct fixture *f, bool many, struct model *model)
 /* What policy made, as the kernel would give it back: elements and named counters that counted. */
 static void fill_live(struct fixture *f)
 {
-	uint64_t packets = 0;
-
-	for (size_t s = 0; s < SET_MAX; s++) {
-		const struct elems *from = &f->expected.ruleset->sets[s];
-		struct elems *to = &f->live->elements->sets[s];
-
+	copy_elements(f->expected.ruleset, f->live->elements, 1, 1);
+	for (size_t s = 0; s < SET_MAX; s++)
 		f->live->set_present[s] = true;
-		for (size_t i = 0; i < from->n; i++) {
-			struct elem_key key;
-			const char *comment = NULL;
-
-			memcpy(key.bytes, from->elem[i].key, sizeof(key.bytes));
-			if (from->elem[i].comment)
-				assert_int_equal(ruleset_comment(f->live->elements,
-								 from->elem[i].comment, &comment),
-						 0);
-			assert_int_equal(ruleset_add(f->live->elements, (enum set_id)s, &key,
-						     from->elem[i].data, comment),
-					 0);
-			if (set_spec((enum set_id)s)->counter)
-				to->elem[to->n - 1].packets = ++packets;
-		}
-	}
-	ruleset_seal(f->live->elements);
 	f->live->counters_n = f->expected.skeleton->counters_n;
 	f->live->counters = calloc(f->live->counters_n, sizeof(*f->live->counters));
 	assert_non_null(f->live->counters);

@@ -45,7 +45,7 @@ static void the_table(void **state)
 		"1 stopped container not shown\n";
 	struct fixture *f = *state;
 
-	copy_elements(f, 9);
+	put_elements(f, 9);
 	assert_int_equal(status_view_fill(&f->view), 0);
 	assert_int_equal(f->view.ruleset, RULESET_ABSENT);
 	f->view.ruleset = RULESET_PRESENT;
@@ -354,7 +354,7 @@ static void differences_are_counted(void **state)
 {
 	struct fixture *f = *state;
 
-	copy_elements(f, 0);
+	put_elements(f, 0);
 	f->live->table[FAMILY_INET] = true;
 	assert_int_equal(status_view_fill(&f->view), 0);
 	assert_int_equal(f->view.ruleset, RULESET_DIFFERS);
@@ -442,7 +442,7 @@ static void policy_and_status_agree_on_comments(void **state)
 {
 	struct fixture *f = *state;
 
-	copy_elements(f, 5);
+	put_elements(f, 5);
 	assert_int_equal(status_view_fill(&f->view), 0);
 	assert_int_equal(row_of(&f->view, "a1")->stopped, 5);
 	assert_int_equal(row_of(&f->view, "c3")->stopped, 5);

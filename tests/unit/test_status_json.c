@@ -50,7 +50,7 @@ static void the_json(void **state)
 	struct live_counter counters[] = { { true, 12, 3456 }, { false, 0, 0 } };
 	struct fixture *f = *state;
 
-	copy_elements(f, 9);
+	put_elements(f, 9);
 	assert_int_equal(status_view_fill(&f->view), 0);
 	f->view.ruleset = RULESET_PRESENT;
 	f->view.rows[0] = *row_of(&f->view, "c3");
