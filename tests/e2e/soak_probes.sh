@@ -194,9 +194,11 @@ judged() {
 			if ($4 == "leak") return kind[i] == "leak"
 			return kind[i] == "*" || index(class[$3], "," kind[i] ",")
 		}
+		# Written down as the faults ended: those long before it began need no look.
 		{
-			for (i = 0; i < n && !explains(i); i++);
-			if (i == n) print $4, "-", $0
+			first = match($5, /since=[0-9]+/) ? substr($5, RSTART + 6, RLENGTH - 6) + 0 : $2
+			for (i = n - 1; i >= 0 && to[i] + 10000 >= first && !explains(i); i--);
+			if (i < 0 || to[i] + 10000 < first) print $4, "-", $0
 			else print ($4 == "leak" ? "leak-apart" : "excused"), fault[i], $0
 		}'
 }
