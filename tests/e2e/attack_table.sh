@@ -58,7 +58,11 @@ each_attack() { # FUNCTION: gets WHAT COUNTER RULES COMMAND
 tried() { # COMMAND
 	local got tries=0
 
-	until got=$($1) && [ "$got" = works ] || [ $((++tries)) -eq 3 ]; do sleep 0.3; done
+	while :; do
+		got=$($1) # the last dial's exit code is nobody's
+		[ "$got" != works ] && [ $((++tries)) -lt 3 ] || break
+		sleep 0.3
+	done
 	echo "$got"
 }
 

@@ -89,16 +89,19 @@ attack_arp() { poisoned "$1" arp_says "$(container_mac "$ATTACKER")" "$(containe
 
 port_of() { host_exec bridge fdb show br docker0 | sed -n "s/^$1 dev \([^ ]*\) master.*/\1/p" | head -n 1; }
 
-# The bridge takes beta's MAC for the attacker's: learnt CMD…
+# The bridge takes beta's MAC for the attacker's, if only until beta speaks again: learnt CMD…
 learnt() {
-	local mac port
+	local mac port moved='' looks=5
 
 	mac=$(container_mac beta)
 	dial_from beta "$HOST_GW4" 22 >/dev/null
 	port=$(port_of "$mac")
 	"$@"
-	sleep 0.05
-	works_if moved "$([ "$(port_of "$mac")" = "$port" ] || echo moved)"
+	while [ -z "$moved" ] && [ $((looks--)) -gt 0 ]; do
+		[ "$(port_of "$mac")" = "$port" ] || moved=moved
+		sleep 0.01
+	done
+	works_if moved "$moved"
 	dial_from beta "$HOST_GW4" 22 >/dev/null
 }
 
