@@ -15,8 +15,8 @@ struct said {
 	char name[64];
 	enum role role;
 	enum confinement confinement;
-	uint64_t
-		why; /* text_hash(): two sentences that are taken for one are a line less in the log */
+	/* text_hash() of the sentence: two that are taken for one are a line less in the log */
+	uint64_t why;
 };
 
 struct report {
