@@ -184,21 +184,21 @@ judged() {
 		}
 		# A connection that began without NAT has an entry in conntrack that has none, and so have those
 		# that use its ports again in the two minutes that the kernel keeps it.
-		function began(i) {
-			if ((kind[i] == "nat" || kind[i] == "published") && match($5, /since=[0-9]+/))
-				return substr($5, RSTART + 6, RLENGTH - 6) + 0
-			return $2
-		}
 		function explains(i) {
-			if ($1 < from[i] || began(i) > to[i]) return 0
+			if ($1 < from[i] || (kind[i] == "nat" || kind[i] == "published" ? since : $2) > to[i]) return 0
 			if ($4 == "leak") return kind[i] == "leak"
 			return kind[i] == "*" || index(class[$3], "," kind[i] ",")
 		}
-		# Written down as the faults ended: those long before it began need no look.
+		# They were written down as the faults ended: those long before it began need no look.
+		function explanation(  i) {
+			for (i = n - 1; i >= 0 && to[i] + 10000 >= since; i--)
+				if (explains(i)) return i
+			return -1
+		}
 		{
-			first = match($5, /since=[0-9]+/) ? substr($5, RSTART + 6, RLENGTH - 6) + 0 : $2
-			for (i = n - 1; i >= 0 && to[i] + 10000 >= first && !explains(i); i--);
-			if (i < 0 || to[i] + 10000 < first) print $4, "-", $0
+			since = match($5, /since=[0-9]+/) ? substr($5, RSTART + 6, RLENGTH - 6) + 0 : $2
+			i = explanation()
+			if (i < 0) print $4, "-", $0
 			else print ($4 == "leak" ? "leak-apart" : "excused"), fault[i], $0
 		}'
 }
