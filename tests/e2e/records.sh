@@ -60,7 +60,8 @@ over() {
 	local pid
 
 	for pid in "$HOST_PID" "$(container_pid alpha)" "$(container_pid beta)"; do
-		! awk '$4 ~ /^(0[1-5]|0[89BC])$/ { found = 1 } END { exit !found }' "/proc/$pid/net/tcp" || return 1
+		! awk '$4 ~ /^(0[1-5]|0[89BC])$/ { found = 1 } END { exit !found }' "/proc/$pid/net/tcp" \
+			"/proc/$pid/net/tcp6" || return 1
 	done
 }
 host_wait 5000 over || broken "connections that do not end"
