@@ -248,13 +248,12 @@ struct engine {
 	bool loss_told;
 	uint64_t loss_told_us, in_sync_since_us, failure_told_us;
 	unsigned failures_untold;
-	unsigned retry_ms, refresh_retry_ms;             /* backoff */
-	uint64_t ping_us, stream_head_us, inspecting_us; /* set by engine_new() */
+	unsigned retry_ms, refresh_retry_ms;    /* backoff */
+	uint64_t stream_head_us, inspecting_us; /* set by engine_new() */
 
-	sd_event_source *work;  /* defer: sends asks, tells the change */
-	sd_event_source *retry; /* connects */
-	sd_event_source *watch; /* inotify, while lost: the socket is made */
-	sd_event_source *ping;
+	sd_event_source *work;     /* defer: sends asks, tells the change */
+	sd_event_source *retry;    /* connects */
+	sd_event_source *watch;    /* inotify, while lost: the socket is made */
 	sd_event_source *deadline; /* of the stream's head, then of the inspections */
 	sd_event_source *later;    /* a refresh after something was missed */
 	sd_event_source *settled;  /* the periodic look may be told */
@@ -266,6 +265,7 @@ void engine_touched(struct engine *engine);       /* the view changed */
 void engine_wants_work(struct engine *engine);    /* asks were added */
 void engine_refresh_later(struct engine *engine); /* something was missed */
 void engine_relist(struct engine *engine);        /* the engine itself says so */
+void engine_ping(struct engine *engine);          /* does it answer, and is it the same */
 void engine_connected(struct engine *engine);     /* the version is known */
 void engine_open_stream(struct engine *engine);
 void engine_list_came(struct engine *engine);

@@ -28,7 +28,6 @@
 #define REFRESH_RETRY_MAX_MS 60000
 #define STABLE_US (5 * SECOND_US) /* in sync for so long: the next loss starts the backoff anew */
 #define LOSS_TOLD_US (60 * SECOND_US)
-#define PING_US (20 * SECOND_US)
 #define STREAM_HEAD_US (30 * SECOND_US)
 #define INSPECTING_US (10 * SECOND_US)
 #define INSPECTING_EACH_US 10000 /* and so much for each container: a busy engine is no hung one */
@@ -157,7 +156,6 @@ void engine_lost(struct engine *engine, const char *fmt, ...)
 	engine->refused = false;
 	engine->streams_lost += engine->stream_opened;
 	drop_calls(engine);
-	disarm(engine->ping);
 	disarm(engine->deadline);
 	disarm(engine->later);
 	engine->look.on = false;
@@ -224,19 +222,7 @@ void engine_connected(struct engine *engine)
 {
 	engine->state = ENGINE_SYNCING;
 	engine->watch = sd_event_source_disable_unref(engine->watch);
-	arm(engine->ping, engine->ping_us);
 	engine_touched(engine);
-}
-
-static int on_ping(sd_event_source *source, uint64_t now, void *data)
-{
-	struct engine *engine = data;
-
-	arm(engine->ping, engine->ping_us);
-	if (asks_add(&engine->asks, ASK_PING, "", false))
-		engine_lost(engine, "out of memory");
-	engine_wants_work(engine);
-	return 0;
 }
 
 /* --- the stream --- */
@@ -341,10 +327,19 @@ void engine_relist(struct engine *engine)
 	refresh_start(engine);
 }
 
+/* On a connection of its own: a hung engine, or another one at its socket, does not show in silence. */
+void engine_ping(struct engine *engine)
+{
+	if (engine->stream_opened && asks_add(&engine->asks, ASK_PING, "", false))
+		engine_lost(engine, "out of memory");
+	engine_wants_work(engine);
+}
+
 void engine_refresh(struct engine *engine)
 {
 	disarm(engine->settled);
 	look_begin(engine);
+	engine_ping(engine);
 	refresh_start(engine);
 }
 
@@ -541,8 +536,6 @@ static int add_sources(struct engine *engine)
 	if (r >= 0)
 		r = add_timer(engine, "engine-retry", on_retry, &engine->retry);
 	if (r >= 0)
-		r = add_timer(engine, "engine-ping", on_ping, &engine->ping);
-	if (r >= 0)
 		r = add_timer(engine, "engine-deadline", on_deadline, &engine->deadline);
 	if (r >= 0)
 		r = add_timer(engine, "engine-later", on_later, &engine->later);
@@ -566,7 +559,6 @@ int engine_new(sd_event *event, const char *socket_path, engine_changed_fn chang
 	engine->asks.data = engine;
 	engine->retry_ms = RETRY_MIN_MS;
 	engine->refresh_retry_ms = REFRESH_RETRY_MIN_MS;
-	engine->ping_us = PING_US;
 	engine->stream_head_us = STREAM_HEAD_US;
 	engine->inspecting_us = INSPECTING_US;
 	engine->socket_path = strdup(socket_path);
@@ -594,7 +586,6 @@ struct engine *engine_free(struct engine *engine)
 	sd_event_source_disable_unref(engine->work);
 	sd_event_source_disable_unref(engine->retry);
 	sd_event_source_disable_unref(engine->watch);
-	sd_event_source_disable_unref(engine->ping);
 	sd_event_source_disable_unref(engine->deadline);
 	sd_event_source_disable_unref(engine->later);
 	sd_event_source_disable_unref(engine->settled);

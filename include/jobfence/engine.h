@@ -56,7 +56,8 @@ DEFINE_CLEANUP(struct engine *, engine_free)
 void engine_get_view(const struct engine *engine, struct engine_view *ret_view);
 
 /*
- * Asks for a fresh list and inspections (the periodic look). Keeps the stream. What it finds that no
- * event told is logged, when events that are only late had time to come.
+ * Asks for a fresh list and inspections (the periodic look), and on a connection of its own whether the
+ * engine answers and is still the same process. Keeps the stream. What it finds that no event told is
+ * logged, when events that are only late had time to come.
  */
 void engine_refresh(struct engine *engine);

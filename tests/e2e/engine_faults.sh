@@ -144,7 +144,7 @@ hung_end() {
 
 	section "the engine hangs: it accepts and never answers"
 	host_use hung
-	host_wait 40000 has_line 'lost: /_ping: no answer in time' 0
+	host_wait 95000 has_line 'lost: /_ping: no answer in time' 0
 	check "it is noticed" 0 $?
 	say "looked for until $((($(now_ms) - HUNG_AT) / 1000)) s after it hung"
 	check_flow "hung: job → neighbour" "$CLOSED" alpha "$(container_ip6 beta)" 10999

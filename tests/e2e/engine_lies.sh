@@ -148,7 +148,7 @@ wait_begin() {
 wait_end() {
 	section "another engine behind the same path"
 	host_use replaced
-	host_wait 35000 has_line 'lost: .*another process'
+	host_wait 95000 has_line 'lost: .*another process'
 	check "noticed" 0 $?
 	true_now "the other's list counts" 10000
 	check "its new job is known" 1 "$(lines 'job run-3-0')"

@@ -126,12 +126,14 @@ static void a_hung_engine_is_lost(void **state)
 	has_listed(fx, ID_A, NULL);
 	has_container(fx, ID_A, "running", 2);
 	start(fx);
-	fx->engine->ping_us = 100000;
 	fx->engine->asks.timeout_max_ms = 300;
 	WAIT_IN_SYNC(fx);
-	WAIT(fx, fake_engine_count(fx->fake, "GET /_ping") >= 2);
+	engine_refresh(fx->engine);
+	WAIT(fx, fake_engine_count(fx->fake, "GET /_ping") == 1);
+	run_for(fx, 400);
 	assert_int_equal(fx->view.state, ENGINE_IN_SYNC);
 	fake_engine_hang(fx->fake, true);
+	engine_refresh(fx->engine);
 	WAIT(fx, fx->view.state == ENGINE_LOST);
 	assert_non_null(strstr(fx->view.trouble, "_ping"));
 	assert_non_null(strstr(fx->view.trouble, "in time"));
@@ -146,9 +148,9 @@ static void a_removed_socket_is_noticed(void **state)
 	struct fixture *fx = *state;
 
 	start(fx);
-	fx->engine->ping_us = 100000;
 	WAIT_IN_SYNC(fx);
 	assert_int_equal(unlink(fake_engine_socket(fx->fake)), 0); /* the stream lives on */
+	engine_refresh(fx->engine);
 	WAIT(fx, fx->view.state == ENGINE_LOST);
 }
 

@@ -361,7 +361,6 @@ static void a_byte_now_and_then_is_a_hang(void **state)
 	fake_engine_slow(fx->fake, 0);
 	WAIT_IN_SYNC(fx);
 	/* while in sync: the same */
-	fx->engine->ping_us = 50000;
 	fake_engine_slow(fx->fake, 200);
 	engine_refresh(fx->engine);
 	WAIT(fx, fx->view.state == ENGINE_LOST);
