@@ -304,16 +304,14 @@ static enum rest walk_rule(struct walker *walker, const struct chain *chain,
 {
 	enum maybe all = YES;
 
-	for (size_t i = 0; i < RULE_STMTS_MAX && rule->stmts[i].kind != STMT_END; i++) {
-		enum maybe one = try_stmt(walker, &rule->stmts[i]);
+	for (const struct stmt *stmt = rule->stmts; stmt->kind != STMT_END; stmt++) {
+		enum maybe one = try_stmt(walker, stmt);
 
 		all = one < all ? one : all;
 	}
 	if (all == NO)
 		return REST_ON;
-	for (size_t i = 0; i < RULE_STMTS_MAX && rule->stmts[i].kind != STMT_END; i++) {
-		const struct stmt *stmt = &rule->stmts[i];
-
+	for (const struct stmt *stmt = rule->stmts; stmt->kind != STMT_END; stmt++) {
 		if (stmt->kind == STMT_COUNTER)
 			note(walker, chain, stmt->name);
 		if (stmt->kind == STMT_VERDICT || stmt->kind == STMT_REJECT)

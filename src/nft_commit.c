@@ -351,12 +351,14 @@ static int probe(struct nft *nft, const struct op *steps, size_t n)
 int nft_probe_bridge_meta(struct nft *nft)
 {
 	static const struct chain chain = { .family = FAMILY_BRIDGE, .name = "probe" };
-	static const struct rule rule = {
-		.stmts = { { .kind = STMT_CMP_NAME,
-			     .fields = { F_IBRNAME },
-			     .fields_n = 1,
-			     .name = "docker0" } },
+	static const struct stmt stmts[] = {
+		{ .kind = STMT_CMP_NAME,
+		  .fields = { F_IBRNAME },
+		  .fields_n = 1,
+		  .name = "docker0" },
+		{ .kind = STMT_END },
 	};
+	static const struct rule rule = { .stmts = stmts };
 	const struct op steps[] = {
 		{ .kind = OP_ADD_TABLE, .family = FAMILY_BRIDGE },
 		{ .kind = OP_ADD_CHAIN, .family = FAMILY_BRIDGE, .name = "probe", .chain = &chain },
@@ -369,9 +371,11 @@ int nft_probe_bridge_meta(struct nft *nft)
 int nft_probe_egress(struct nft *nft)
 {
 	static const struct chain chain = { .family = FAMILY_NETDEV, .name = EGRESS_CHAIN };
-	static const struct rule rule = {
-		.stmts = { { .kind = STMT_CMP, .fields = { F_RTCLASSID }, .fields_n = 1 } },
+	static const struct stmt stmts[] = {
+		{ .kind = STMT_CMP, .fields = { F_RTCLASSID }, .fields_n = 1 },
+		{ .kind = STMT_END },
 	};
+	static const struct rule rule = { .stmts = stmts };
 	static const struct elem lo = { .key = "lo" };
 	const struct op steps[] = {
 		{ .kind = OP_ADD_TABLE, .family = FAMILY_NETDEV },
@@ -391,13 +395,12 @@ int nft_probe_egress(struct nft *nft)
 
 int nft_probe_log(struct nft *nft)
 {
-	static const struct rule rule = {
-		.stmts = { { .kind = STMT_LIMIT, .value = RECORD_RATE, .mask = RECORD_BURST },
-			   { .kind = STMT_LOG,
-			     .name = PROBE_TABLE_NAME,
-			     .value = 1,
-			     .mask = RECORD_SNAPLEN } },
+	static const struct stmt stmts[] = {
+		{ .kind = STMT_LIMIT, .value = RECORD_RATE, .mask = RECORD_BURST },
+		{ .kind = STMT_LOG, .name = PROBE_TABLE_NAME, .value = 1, .mask = RECORD_SNAPLEN },
+		{ .kind = STMT_END },
 	};
+	static const struct rule rule = { .stmts = stmts };
 	static const struct chain inet = { .family = FAMILY_INET, .name = "probe" };
 	static const struct chain bridge = { .family = FAMILY_BRIDGE, .name = "probe" };
 	const struct op steps[] = {

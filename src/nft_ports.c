@@ -21,7 +21,10 @@
 const struct chain nft_port_chain = { .family = FAMILY_NETDEV, .name = EGRESS_PORT_PREFIX };
 /* jump injected */
 const struct rule nft_port_rule = {
-	.stmts = { { .kind = STMT_VERDICT, .verdict = VERDICT_JUMP, .name = EGRESS_CHAIN } },
+	.stmts =
+		(const struct stmt[]){
+			{ .kind = STMT_VERDICT, .verdict = VERDICT_JUMP, .name = EGRESS_CHAIN },
+			{ .kind = STMT_END } },
 };
 
 static void port_chain_name(const struct op *op, char *name, size_t size)

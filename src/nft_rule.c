@@ -465,8 +465,8 @@ int nft_rule_build(const struct chain *chain, const struct rule *rule,
 	if (nftnl_rule_set_str(built, NFTNL_RULE_TABLE, TABLE_NAME) < 0 ||
 	    nftnl_rule_set_str(built, NFTNL_RULE_CHAIN, chain->name) < 0)
 		return -ENOMEM;
-	for (size_t i = 0; i < RULE_STMTS_MAX && rule->stmts[i].kind != STMT_END; i++)
-		add_stmt(&b, &rule->stmts[i]);
+	for (const struct stmt *stmt = rule->stmts; stmt->kind != STMT_END; stmt++)
+		add_stmt(&b, stmt);
 	if (b.error)
 		return b.error;
 	if (rule->why && add_comment(built, rule->why) < 0)

@@ -100,8 +100,7 @@ static void judge_sets(struct planner *p)
 static bool looks_up(const struct chain *chain, uint64_t sets)
 {
 	for (size_t i = 0; i < chain->rules_n; i++)
-		for (const struct stmt *s = chain->rules[i].stmts;
-		     s < chain->rules[i].stmts + RULE_STMTS_MAX && s->kind != STMT_END; s++)
+		for (const struct stmt *s = chain->rules[i].stmts; s->kind != STMT_END; s++)
 			if (s->kind == STMT_LOOKUP && sets & SET_BIT_OF(s->set))
 				return true;
 	return false;

@@ -227,10 +227,10 @@ int render_rule(const struct rule *rule, const struct skeleton_params *params, c
 {
 	struct text text = { .buffer = buffer, .size = size };
 
-	for (size_t i = 0; i < RULE_STMTS_MAX && rule->stmts[i].kind != STMT_END; i++) {
-		if (i > 0)
+	for (const struct stmt *stmt = rule->stmts; stmt->kind != STMT_END; stmt++) {
+		if (stmt != rule->stmts)
 			text_add(&text, " ");
-		add_stmt(&text, &rule->stmts[i], params);
+		add_stmt(&text, stmt, params);
 	}
 	return text.overflow ? -ENOSPC : 0;
 }

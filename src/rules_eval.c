@@ -214,8 +214,8 @@ static void note_audit(struct walk *walk, const struct rule *rule, const struct 
 {
 	bool counts = false;
 
-	for (size_t i = 0; i < RULE_STMTS_MAX && rule->stmts[i].kind != STMT_END; i++)
-		counts = counts || rule->stmts[i].kind == STMT_COUNTER;
+	for (const struct stmt *s = rule->stmts; s->kind != STMT_END; s++)
+		counts = counts || s->kind == STMT_COUNTER;
 	if (counts && !walk->audited && stmt->verdict != VERDICT_DROP &&
 	    stmt->verdict != VERDICT_GOTO)
 		walk->audited = walk->counter;
@@ -224,8 +224,7 @@ static void note_audit(struct walk *walk, const struct rule *rule, const struct 
 static enum walked walk_rule(struct walk *walk, const struct rule *rule, bool *ret_left)
 {
 	*ret_left = false;
-	for (size_t i = 0; i < RULE_STMTS_MAX && rule->stmts[i].kind != STMT_END; i++) {
-		const struct stmt *stmt = &rule->stmts[i];
+	for (const struct stmt *stmt = rule->stmts; stmt->kind != STMT_END; stmt++) {
 		enum matched result = try_stmt(walk, stmt);
 
 		if (result == MATCH_UNKNOWN)

@@ -69,8 +69,8 @@ void skeleton_build(const struct skeleton_params *params, struct skeleton *ret_s
 	ret_skeleton->params = *params;
 	ret_skeleton->counters = counters;
 	ret_skeleton->counters_n = ARRAY_SIZE(counters);
-	ret_skeleton->chains_n = ret_skeleton->rules_n =
-		0; /* the rest is not touched before its use */
+	/* the rest is not touched before its use */
+	ret_skeleton->chains_n = ret_skeleton->rules_n = ret_skeleton->stmts_n = 0;
 	skeleton_inet_loopback(ret_skeleton);
 	skeleton_inet_bridges(ret_skeleton);
 	skeleton_inet_egress(ret_skeleton);

@@ -68,12 +68,12 @@ static void audit_chain(struct skeleton *skeleton, enum family family, enum rule
 }
 
 /* The last statement, where it ends a packet's way; else NULL. */
-static struct stmt *deny_of(struct rule *rule)
+static const struct stmt *deny_of(const struct rule *rule)
 {
-	struct stmt *last = NULL;
+	const struct stmt *last = NULL;
 
-	for (size_t i = 0; i < RULE_STMTS_MAX && rule->stmts[i].kind != STMT_END; i++)
-		last = &rule->stmts[i];
+	for (const struct stmt *s = rule->stmts; s->kind != STMT_END; s++)
+		last = s;
 	if (last && last->kind == STMT_REJECT)
 		return last;
 	return last && last->kind == STMT_VERDICT &&
@@ -82,22 +82,23 @@ static struct stmt *deny_of(struct rule *rule)
 		       : NULL;
 }
 
-static void audit_rule(struct skeleton *skeleton, enum family family, struct rule *rule)
+static void audit_rule(struct skeleton *skeleton, enum family family, const struct rule *rule)
 {
-	struct stmt *deny = deny_of(rule);
+	const struct stmt *deny = deny_of(rule);
 	enum rule_group group = GROUP_MAX;
 	bool by_host_job;
 
-	for (size_t i = 0; i < RULE_STMTS_MAX && rule->stmts[i].kind != STMT_END; i++)
-		if (rule->stmts[i].kind == STMT_COUNTER)
-			group = rule_group_of(rule->stmts[i].name);
+	for (const struct stmt *s = rule->stmts; s->kind != STMT_END; s++)
+		if (s->kind == STMT_COUNTER)
+			group = rule_group_of(s->name);
 	if (!deny || group == GROUP_MAX || !audited(skeleton, group))
 		return;
 	/* only where the kernel can tell the socket: a rule that asked for it before can */
 	by_host_job = deny->kind == STMT_VERDICT && deny->verdict == VERDICT_GOTO &&
 		      strcmp(deny->name, "refuse_host_job") == 0;
 	audit_chain(skeleton, family, group, by_host_job);
-	*deny = JUMP(by_host_job ? group_chains[group].by_host_job : group_chains[group].chain);
+	skeleton->stmts[deny - skeleton->stmts] =
+		JUMP(by_host_job ? group_chains[group].by_host_job : group_chains[group].chain);
 }
 
 void skeleton_audit(struct skeleton *skeleton)

@@ -56,6 +56,9 @@ void chain_rule(struct chain *chain, const char *why, const struct stmt *stmts, 
 	assert(skeleton->rules_n < RULES_MAX);
 	rule = &skeleton->rules[skeleton->rules_n++];
 	chain->rules_n++;
-	*rule = (struct rule){ .why = why };
-	memcpy(rule->stmts, stmts, n * sizeof(*stmts));
+	assert(skeleton->stmts_n + n < STMTS_MAX);
+	*rule = (struct rule){ .stmts = &skeleton->stmts[skeleton->stmts_n], .why = why };
+	memcpy(&skeleton->stmts[skeleton->stmts_n], stmts, n * sizeof(*stmts));
+	skeleton->stmts_n += n;
+	skeleton->stmts[skeleton->stmts_n++] = (struct stmt){ .kind = STMT_END };
 }

@@ -175,14 +175,14 @@ static void log_chain(struct skeleton *skeleton, enum family family, const struc
 	RULE(chain, NULL, last);
 }
 
-static void tell_rule(struct skeleton *skeleton, enum family family, struct rule *rule)
+static void tell_rule(struct skeleton *skeleton, enum family family, const struct rule *rule)
 {
 	const struct told *row = NULL;
-	struct stmt *last = NULL;
+	const struct stmt *last = NULL;
 	enum end end;
 
-	for (size_t i = 0; i < RULE_STMTS_MAX && rule->stmts[i].kind != STMT_END; i++) {
-		last = &rule->stmts[i];
+	for (const struct stmt *s = rule->stmts; s->kind != STMT_END; s++) {
+		last = s;
 		if (last->kind == STMT_COUNTER)
 			row = find_told(last->name);
 	}
@@ -190,8 +190,9 @@ static void tell_rule(struct skeleton *skeleton, enum family family, struct rule
 	if (end == END_MAX)
 		return;
 	log_chain(skeleton, family, row, end, *last);
-	*last = end == END_AUDIT || end == END_AUDIT_BY_HOST_JOB ? JUMP(row->chains[end])
-								 : GOTO(row->chains[end]);
+	skeleton->stmts[last - skeleton->stmts] = end == END_AUDIT || end == END_AUDIT_BY_HOST_JOB
+							  ? JUMP(row->chains[end])
+							  : GOTO(row->chains[end]);
 }
 
 bool skeleton_is_told(const char *counter)

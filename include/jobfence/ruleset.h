@@ -286,12 +286,13 @@ struct stmt {
 };
 
 struct rule {
-	struct stmt stmts[RULE_STMTS_MAX]; /* STMT_END ends */
-	const char *why;                   /* for the text twins; NULL for none */
+	const struct stmt *stmts; /* STMT_END ends; of a skeleton, or static */
+	const char *why;          /* for the text twins; NULL for none */
 };
 
 #define CHAINS_MAX 192
 #define RULES_MAX 640
+#define STMTS_MAX 2048 /* with each rule's end */
 
 struct chain {
 	enum family family;
@@ -341,6 +342,8 @@ struct skeleton {
 	size_t chains_n;
 	struct rule rules[RULES_MAX];
 	size_t rules_n;
+	struct stmt stmts[STMTS_MAX];
+	size_t stmts_n;
 	const struct counter_spec *counters;
 	size_t counters_n;
 };

@@ -143,10 +143,12 @@ static void refusal_of_an_old_kernel_is_no_success(void **state)
 static void missing_module_is_named(void **state)
 {
 	/* no kernel has fib in the bridge family */
-	static const struct rule rule = {
-		.stmts = { { .kind = STMT_CMP, .fields = { F_IIFNAME }, .fields_n = 1, .value = 1 },
-			   { .kind = STMT_CMP, .fields = { F_FIB_DADDR_OIF }, .fields_n = 1 } },
+	static const struct stmt stmts[] = {
+		{ .kind = STMT_CMP, .fields = { F_IIFNAME }, .fields_n = 1, .value = 1 },
+		{ .kind = STMT_CMP, .fields = { F_FIB_DADDR_OIF }, .fields_n = 1 },
+		{ .kind = STMT_END },
 	};
+	static const struct rule rule = { .stmts = stmts };
 	static const struct chain chain = { .family = FAMILY_BRIDGE, .name = "probe" };
 	const struct op steps[] = {
 		{ .kind = OP_ADD_TABLE, .family = FAMILY_BRIDGE },

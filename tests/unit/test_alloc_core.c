@@ -283,8 +283,9 @@ static size_t pick(const struct ops *all, struct op *picked, size_t max)
 		const struct op *op = &all->op[i];
 		uint32_t has = 0;
 
-		for (size_t s = 0; op->kind == OP_ADD_RULE && s < RULE_STMTS_MAX; s++)
-			has |= 1u << op->rule->stmts[s].kind;
+		for (const struct stmt *s = op->kind == OP_ADD_RULE ? op->rule->stmts : NULL;
+		     s && s->kind != STMT_END; s++)
+			has |= 1u << s->kind;
 		if (!(has & ~stmts) && kinds & 1u << op->kind &&
 		    (op->kind != OP_ADD_ELEM || sets & SET_BIT_OF(op->set)))
 			continue;

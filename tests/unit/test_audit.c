@@ -52,9 +52,9 @@ static const struct chain *find_chain(const struct skeleton *skeleton, enum fami
 
 static const char *counter_of(const struct rule *rule)
 {
-	for (size_t i = 0; i < RULE_STMTS_MAX; i++)
-		if (rule->stmts[i].kind == STMT_COUNTER)
-			return rule->stmts[i].name;
+	for (const struct stmt *s = rule->stmts; s->kind != STMT_END; s++)
+		if (s->kind == STMT_COUNTER)
+			return s->name;
 	return NULL;
 }
 
@@ -69,9 +69,8 @@ static int walk(const struct skeleton *skeleton, const struct chain *chain, int 
 {
 	assert_true(depth < 16);
 	for (size_t i = 0; i < chain->rules_n; i++)
-		for (size_t j = 0; j < RULE_STMTS_MAX; j++) {
-			const struct stmt *stmt = &chain->rules[i].stmts[j];
-
+		for (const struct stmt *stmt = chain->rules[i].stmts; stmt->kind != STMT_END;
+		     stmt++) {
 			if (is_deny(stmt))
 				return -1;
 			if (stmt->kind == STMT_VERDICT && stmt->name &&
@@ -106,8 +105,8 @@ static void every_deny_counts(void **state)
 			if (strncmp(chain->name, "refuse", 6) == 0)
 				continue;
 			for (size_t j = 0; j < chain->rules_n; j++)
-				for (size_t k = 0; k < RULE_STMTS_MAX; k++) {
-					const struct stmt *stmt = &chain->rules[j].stmts[k];
+				for (const struct stmt *stmt = chain->rules[j].stmts;
+				     stmt->kind != STMT_END; stmt++) {
 					bool deny = is_deny(stmt) ||
 						    (stmt->kind == STMT_VERDICT && stmt->name &&
 						     strncmp(stmt->name, "refuse", 6) == 0);
@@ -161,8 +160,8 @@ static bool ends_in_audit(const struct rule *rule)
 {
 	const struct stmt *last = rule->stmts;
 
-	for (size_t i = 0; i < RULE_STMTS_MAX && rule->stmts[i].kind != STMT_END; i++)
-		last = &rule->stmts[i];
+	for (const struct stmt *s = rule->stmts; s->kind != STMT_END; s++)
+		last = s;
 	return last->kind == STMT_VERDICT && last->verdict == VERDICT_JUMP &&
 	       strncmp(last->name, "audit_", 6) == 0;
 }
@@ -230,9 +229,8 @@ static void audit_chains_decide_nothing(void **state)
 			continue;
 		chains_n++;
 		for (size_t j = 0; j < chain->rules_n; j++)
-			for (size_t k = 0; k < RULE_STMTS_MAX; k++) {
-				const struct stmt *stmt = &chain->rules[j].stmts[k];
-
+			for (const struct stmt *stmt = chain->rules[j].stmts;
+			     stmt->kind != STMT_END; stmt++) {
 				logs_n += stmt->kind == STMT_LOG;
 				assert_false(is_deny(stmt));
 				assert_false(stmt->kind == STMT_VERDICT &&

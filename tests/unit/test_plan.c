@@ -357,19 +357,17 @@ static void add_network(struct ruleset *ruleset, uint8_t first, uint8_t last)
 /* One chain with one rule that looks an interval set up. */
 static const struct chain *only_look_up(struct fixture *f)
 {
+	static const struct stmt stmts[] = {
+		{ .kind = STMT_LOOKUP, .set = SET_DENY4, .fields = { F_IP_DADDR }, .fields_n = 1 },
+		{ .kind = STMT_VERDICT, .verdict = VERDICT_DROP },
+		{ .kind = STMT_END },
+	};
 	struct chain *chain = &f->skeleton.chains[0];
 
-	for (size_t i = 0; i < f->skeleton.chains_n; i++)
-		for (size_t j = 0; j < f->skeleton.chains[i].rules_n; j++)
-			for (size_t k = 0; k < RULE_STMTS_MAX; k++)
-				if (f->skeleton.chains[i].rules[j].stmts[k].kind == STMT_LOOKUP)
-					f->skeleton.chains[i].rules[j].stmts[k].set = SET_OWN_APIS;
-	chain->rules[0] =
-		(struct rule){ .stmts = { { .kind = STMT_LOOKUP,
-					    .set = SET_DENY4,
-					    .fields = { F_IP_DADDR },
-					    .fields_n = 1 },
-					  { .kind = STMT_VERDICT, .verdict = VERDICT_DROP } } };
+	for (size_t i = 0; i < f->skeleton.stmts_n; i++)
+		if (f->skeleton.stmts[i].kind == STMT_LOOKUP)
+			f->skeleton.stmts[i].set = SET_OWN_APIS;
+	chain->rules[0] = (struct rule){ .stmts = stmts };
 	chain->rules_n = 1;
 	live_free(f->live);
 	make_live(f);

@@ -49,29 +49,39 @@ static const struct stmt *last_of(const struct rule *rule)
 {
 	const struct stmt *last = rule->stmts;
 
-	for (size_t i = 0; i < RULE_STMTS_MAX && rule->stmts[i].kind != STMT_END; i++)
-		last = &rule->stmts[i];
+	for (const struct stmt *s = rule->stmts; s->kind != STMT_END; s++)
+		last = s;
 	return last;
 }
 
 static const char *counter_of(const struct rule *rule)
 {
-	for (size_t i = 0; i < RULE_STMTS_MAX; i++)
-		if (rule->stmts[i].kind == STMT_COUNTER)
-			return rule->stmts[i].name;
+	for (const struct stmt *s = rule->stmts; s->kind != STMT_END; s++)
+		if (s->kind == STMT_COUNTER)
+			return s->name;
 	return "";
+}
+
+static void copy_stmts(struct stmt copy[static RULE_STMTS_MAX + 1], const struct rule *rule,
+		       bool but_verdict)
+{
+	size_t n = (size_t)(last_of(rule) - rule->stmts) + 1;
+
+	assert_true(n <= RULE_STMTS_MAX);
+	memcpy(copy, rule->stmts, (n + 1) * sizeof(*copy));
+	if (but_verdict)
+		copy[n - 1].kind = STMT_END;
 }
 
 static bool same_stmt(const struct skeleton *skeleton, const struct rule *a, const struct rule *b,
 		      bool but_verdict)
 {
-	struct rule one = *a, two = *b;
+	struct stmt stmts[2][RULE_STMTS_MAX + 1];
+	const struct rule one = { .stmts = stmts[0] }, two = { .stmts = stmts[1] };
 	char text[2][600];
 
-	if (but_verdict) {
-		((struct stmt *)last_of(&one))->kind = STMT_END;
-		((struct stmt *)last_of(&two))->kind = STMT_END;
-	}
+	copy_stmts(stmts[0], a, but_verdict);
+	copy_stmts(stmts[1], b, but_verdict);
 	assert_int_equal(render_rule(&one, &skeleton->params, text[0], sizeof(text[0])), 0);
 	assert_int_equal(render_rule(&two, &skeleton->params, text[1], sizeof(text[1])), 0);
 	return strcmp(text[0], text[1]) == 0;
@@ -93,9 +103,8 @@ static void ends_as(const struct skeleton *skeleton, const struct chain *chain,
 	if (plain->name)
 		assert_string_equal(end->stmts[0].name, plain->name);
 	for (size_t i = 0; i + 1 < chain->rules_n; i++)
-		for (size_t j = 0; j < RULE_STMTS_MAX; j++) {
-			const struct stmt *stmt = &chain->rules[i].stmts[j];
-
+		for (const struct stmt *stmt = chain->rules[i].stmts; stmt->kind != STMT_END;
+		     stmt++) {
 			if (stmt->kind == STMT_LOG) {
 				logs++;
 				assert_string_equal(stmt->name, prefix);
@@ -140,7 +149,7 @@ static void compare_rule(const struct skeleton *told, const struct chain *chain,
 static void every_rule_does_what_it_did(void **state)
 {
 	static const uint32_t audits[] = { 0, GROUPS_ALL, GROUP_BIT(GROUP_HOST_APIS) };
-	size_t rules = 0;
+	size_t rules = 0, stmts = 0;
 
 	for (uint32_t i = 0; i < 9; i++) {
 		_cleanup_free_ struct skeleton *plain = build(1 + i % 3, audits[i / 3], 0);
@@ -158,15 +167,18 @@ static void every_rule_does_what_it_did(void **state)
 			assert_true(is_log_chain(told->chains[j].name));
 		assert_true(told->chains_n > plain->chains_n);
 		rules = told->rules_n > rules ? told->rules_n : rules;
-		print_message("%zu chains, %zu rules\n", told->chains_n, told->rules_n);
+		stmts = told->stmts_n > stmts ? told->stmts_n : stmts;
+		print_message("%zu chains, %zu rules, %zu statements\n", told->chains_n,
+			      told->rules_n, told->stmts_n);
 	}
 	assert_true(rules < RULES_MAX);
+	assert_true(stmts < STMTS_MAX);
 }
 
 static bool sets_mark(const struct rule *rule)
 {
-	for (size_t i = 0; i < RULE_STMTS_MAX; i++)
-		if (rule->stmts[i].kind == STMT_MARK_MAP || rule->stmts[i].kind == STMT_MARK_COPY)
+	for (const struct stmt *s = rule->stmts; s->kind != STMT_END; s++)
+		if (s->kind == STMT_MARK_MAP || s->kind == STMT_MARK_COPY)
 			return true;
 	return false;
 }
@@ -208,12 +220,28 @@ static void which_counters_are_told(void **state)
 	assert_false(skeleton_is_told("nobody's"));
 }
 
+/* As the daemon does when the mode changes. */
+static void it_is_built_again_where_it_is(void **state)
+{
+	_cleanup_free_ struct skeleton *skeleton = build(2, GROUPS_ALL, 10998);
+	const size_t chains_n = skeleton->chains_n, rules_n = skeleton->rules_n,
+		     stmts_n = skeleton->stmts_n;
+	const struct skeleton_params params = skeleton->params;
+
+	for (size_t i = 0; i < 3; i++)
+		skeleton_build(&params, skeleton);
+	assert_int_equal(skeleton->chains_n, chains_n);
+	assert_int_equal(skeleton->rules_n, rules_n);
+	assert_int_equal(skeleton->stmts_n, stmts_n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_rule_does_what_it_did),
 		cmocka_unit_test(audit_leaves_no_mark),
 		cmocka_unit_test(which_counters_are_told),
+		cmocka_unit_test(it_is_built_again_where_it_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
