@@ -144,7 +144,7 @@ static void tell_elem(struct teller *teller, const char *how, const struct op *o
 		c += *from != '"';
 	text_safe(safe, key, sizeof(key));
 	if (set_spec(op->set)->data == KEY_MARK)
-		snprintf(mark, sizeof(mark), " : 0x%08x", (unsigned int)op->elem->data);
+		snprintf(mark, sizeof(mark), " : 0x%08x", (unsigned int)elem_extra(op->elem)->data);
 	text_safe(op->elem->comment, comment, sizeof(comment));
 	snprintf(teller->text, sizeof(teller->text),
 		 "%s: element %s%s of set %s of table %s " TABLE_NAME "%s%s%s", how, key, mark,

@@ -53,7 +53,7 @@ static void take_elem(struct explanation *explanation, enum set_id set, const st
 		.there = there,
 		.counts = set_spec(set)->counter,
 		.taken_back = policy_is_claim(set) && explanation->view->daemon_pid == 0,
-		.packets = there ? there->packets : 0,
+		.packets = there ? elem_extra(there)->packets : 0,
 	};
 }
 

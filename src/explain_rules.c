@@ -110,7 +110,8 @@ static bool may_be(const struct set_spec *spec, const struct elem *elem, const e
 	for (uint32_t f = 0, at = 0; f < n; f++) {
 		uint32_t len = key_type_len(spec->key[f]);
 		bool inside = spec->interval ? memcmp(bytes[f], elem->key + at, len) >= 0 &&
-						       memcmp(bytes[f], elem->last + at, len) <= 0
+						       memcmp(bytes[f], elem_extra(elem)->last + at,
+							      len) <= 0
 					     : memcmp(bytes[f], elem->key + at, len) == 0;
 
 		if (have[f] == YES && !inside)

@@ -167,7 +167,7 @@ static int append_end(struct nftnl_set *set, const struct set_spec *spec, const 
 	uint32_t len = set_key_len(spec), i = len;
 	_cleanup_(nftnl_set_elem_freep) struct nftnl_set_elem *elem = NULL;
 
-	memcpy(end, op->elem->last, len);
+	memcpy(end, elem_extra(op->elem)->last, len);
 	while (i > 0 && ++end[i - 1] == 0)
 		i--;
 	if (i == 0) {
@@ -200,18 +200,19 @@ static int append_elem(struct nftnl_set *set, const struct set_spec *spec, const
 	if (op->kind == OP_ADD_ELEM) {
 		if (op->elem->comment && elem_comment(elem, op->elem->comment) < 0)
 			return -ENOMEM;
-		if (op->elem->ends)
+		if (elem_extra(op->elem)->ends)
 			nftnl_set_elem_set_u64(elem, NFTNL_SET_ELEM_TIMEOUT,
-					       rest_msec(op->elem->ends));
+					       rest_msec(elem_extra(op->elem)->ends));
 		if (spec->data != KEY_NONE &&
-		    nftnl_set_elem_set(elem, NFTNL_SET_ELEM_DATA, &op->elem->data,
-				       sizeof(op->elem->data)) < 0)
+		    nftnl_set_elem_set(elem, NFTNL_SET_ELEM_DATA, &elem_extra(op->elem)->data,
+				       sizeof(elem_extra(op->elem)->data)) < 0)
 			return -ENOMEM;
 	}
 	struct nftnl_set_elem *added = elem;
 
 	if (nft_set_flags(spec) & NFT_SET_CONCAT &&
-	    nftnl_set_elem_set(elem, NFTNL_SET_ELEM_KEY_END, op->elem->last, set_key_len(spec)) < 0)
+	    nftnl_set_elem_set(elem, NFTNL_SET_ELEM_KEY_END, elem_extra(op->elem)->last,
+			       set_key_len(spec)) < 0)
 		return -ENOMEM;
 	nftnl_set_elem_add(set, take_ptr(elem));
 	return spec->interval && spec->key[1] == KEY_NONE ? append_end(set, spec, op, added) : 0;

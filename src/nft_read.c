@@ -232,11 +232,11 @@ static int on_set(const struct nlmsghdr *nlh, void *data)
 
 static int elem_counter(struct nftnl_expr *expr, void *data)
 {
-	struct elem *elem = data;
+	struct elem_extra *extra = data;
 
 	if (strcmp(nftnl_expr_get_str(expr, NFTNL_EXPR_NAME), "counter") == 0) {
-		elem->packets = nftnl_expr_get_u64(expr, NFTNL_EXPR_CTR_PACKETS);
-		elem->bytes = nftnl_expr_get_u64(expr, NFTNL_EXPR_CTR_BYTES);
+		extra->packets = nftnl_expr_get_u64(expr, NFTNL_EXPR_CTR_PACKETS);
+		extra->bytes = nftnl_expr_get_u64(expr, NFTNL_EXPR_CTR_BYTES);
 	}
 	return 0;
 }
@@ -260,7 +260,8 @@ static int interval_qsort(const void *a, const void *b)
 	const struct elem *one = a, *two = b;
 
 	return memcmp(one->key, two->key, sizeof(one->key))
-		       ?: (two->data == INTERVAL_END) - (one->data == INTERVAL_END);
+		       ?: (elem_extra(two)->data == INTERVAL_END) -
+				  (elem_extra(one)->data == INTERVAL_END);
 }
 
 /* Intervals of one field are read as starts and ends, in whatever order the kernel keeps them. */
@@ -271,19 +272,19 @@ static void pair_intervals(struct elems *elems, uint32_t len)
 	if (elems->n)
 		qsort(elems->elem, elems->n, sizeof(*elems->elem), interval_qsort);
 	for (size_t i = 0; i < elems->n; i++) {
-		struct elem elem = elems->elem[i];
+		uint8_t *last = elems->elem[i].extra->last; /* read_elem() gave it one */
 		uint32_t byte = len;
 
-		if (elem.data == INTERVAL_END)
+		if (elems->elem[i].extra->data == INTERVAL_END)
 			continue;
-		memset(elem.last, 0, sizeof(elem.last));
-		memset(elem.last, 0xff, len);
+		memset(last, 0, ELEM_LAST_MAX);
+		memset(last, 0xff, len);
 		if (i + 1 < elems->n) {
-			memcpy(elem.last, elems->elem[i + 1].key, len);
-			while (byte > 0 && elem.last[byte - 1]-- == 0)
+			memcpy(last, elems->elem[i + 1].key, len);
+			while (byte > 0 && last[byte - 1]-- == 0)
 				byte--;
 		}
-		elems->elem[kept++] = elem;
+		elems->elem[kept++] = elems->elem[i];
 	}
 	elems->n = kept;
 }
@@ -304,7 +305,7 @@ static int read_elem(struct reader *reader, struct nftnl_set_elem *from)
 {
 	struct ruleset *ruleset = reader->live->elements;
 	const struct set_spec *spec = set_spec(reader->set);
-	struct elem elem = { 0 };
+	struct elem_extra extra = { 0 };
 	struct elem_key key;
 	const char *comment = NULL;
 	uint32_t len = 0;
@@ -316,34 +317,25 @@ static int read_elem(struct reader *reader, struct nftnl_set_elem *from)
 	elem_key_init(&key);
 	memcpy(key.bytes, value, len);
 	value = nftnl_set_elem_get(from, NFTNL_SET_ELEM_DATA, &len);
-	if (value && len == sizeof(elem.data))
-		memcpy(&elem.data, value, sizeof(elem.data));
+	if (value && len == sizeof(extra.data))
+		memcpy(&extra.data, value, sizeof(extra.data));
 	value = nftnl_set_elem_get(from, NFTNL_SET_ELEM_USERDATA, &len);
 	if (value && udata_comment(value, len)) {
 		r = ruleset_comment(ruleset, udata_comment(value, len), &comment);
 		if (r < 0)
 			return r;
 	}
-	nftnl_set_elem_expr_foreach(from, elem_counter, &elem);
-	elem.ends = elem_ends(from);
+	nftnl_set_elem_expr_foreach(from, elem_counter, &extra);
+	extra.ends = elem_ends(from);
 	/* an end is an element of its own here: see pair_intervals() */
 	if (spec->interval && nftnl_set_elem_is_set(from, NFTNL_SET_ELEM_FLAGS) &&
 	    nftnl_set_elem_get_u32(from, NFTNL_SET_ELEM_FLAGS) & NFT_SET_ELEM_INTERVAL_END)
-		elem.data = INTERVAL_END;
+		extra.data = INTERVAL_END;
 	value = nftnl_set_elem_get(from, NFTNL_SET_ELEM_KEY_END, &len);
 	if (spec->interval)
-		memcpy(elem.last, value && len <= sizeof(elem.last) ? value : key.bytes,
-		       value && len <= sizeof(elem.last) ? len : sizeof(elem.last));
-	r = ruleset_add(ruleset, reader->set, &key, elem.data, comment);
-	if (r < 0)
-		return r;
-	struct elems *elems = &ruleset->sets[reader->set];
-
-	memcpy(elems->elem[elems->n - 1].last, elem.last, sizeof(elem.last));
-	elems->elem[elems->n - 1].ends = elem.ends;
-	elems->elem[elems->n - 1].packets = elem.packets;
-	elems->elem[elems->n - 1].bytes = elem.bytes;
-	return 0;
+		memcpy(extra.last, value && len <= sizeof(extra.last) ? value : key.bytes,
+		       value && len <= sizeof(extra.last) ? len : sizeof(extra.last));
+	return ruleset_add_extra(ruleset, reader->set, &key, &extra, comment);
 }
 
 DEFINE_CLEANUP(struct nftnl_set_elems_iter *, nftnl_set_elems_iter_destroy)

@@ -420,7 +420,7 @@ int plan_make(const struct skeleton *skeleton, const struct ruleset *desired,
 static bool has_ended(const struct ruleset *desired, const struct ruleset *actual, enum set_id set)
 {
 	for (size_t i = 0; set_spec(set)->timed && i < actual->sets[set].n; i++)
-		if (actual->sets[set].elem[i].ends &&
+		if (elem_extra(&actual->sets[set].elem[i])->ends &&
 		    !ruleset_find(desired, set, actual->sets[set].elem[i].key))
 			return true;
 	return false;

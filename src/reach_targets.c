@@ -165,10 +165,10 @@ static bool in_set(const struct search *search, enum set_id set4, enum set_id se
 	uint32_t len = search->six ? 16 : 4;
 
 	for (size_t i = 0; i < elems->n; i++) {
-		const uint8_t *last = spec->interval ? elems->elem[i].last : elems->elem[i].key;
+		const struct elem *elem = &elems->elem[i];
+		const uint8_t *last = spec->interval ? elem_extra(elem)->last : elem->key;
 
-		if (memcmp(addr->bytes, elems->elem[i].key, len) >= 0 &&
-		    memcmp(addr->bytes, last, len) <= 0)
+		if (memcmp(addr->bytes, elem->key, len) >= 0 && memcmp(addr->bytes, last, len) <= 0)
 			return true;
 	}
 	return false;

@@ -114,7 +114,7 @@ static void keep_tags(struct reconcile *reconcile, const struct ruleset *desired
 	for (size_t i = 0; i < reconcile->tags_n; i++) {
 		memcpy(&reconcile->tags[i].cgroup, elems->elem[i].key,
 		       sizeof(reconcile->tags[i].cgroup));
-		reconcile->tags[i].mark = elems->elem[i].data;
+		reconcile->tags[i].mark = elem_extra(&elems->elem[i])->data;
 	}
 }
 
@@ -327,8 +327,8 @@ static void mix_op(uint64_t *hash, const struct op *op)
 	if (!op->elem)
 		return;
 	mix(hash, op->elem->key, sizeof(op->elem->key));
-	mix(hash, op->elem->last, sizeof(op->elem->last));
-	mix(hash, &op->elem->data, sizeof(op->elem->data));
+	mix(hash, elem_extra(op->elem)->last, ELEM_LAST_MAX);
+	mix(hash, &elem_extra(op->elem)->data, sizeof(elem_extra(op->elem)->data));
 	mix_text(hash, op->elem->comment);
 }
 

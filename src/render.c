@@ -321,7 +321,7 @@ static void render_elements(FILE *out, const struct ruleset *ruleset, enum set_i
 
 		if (elem_text(id, elem, text, sizeof(text), cgroup_path, data) < 0)
 			continue;
-		if (elem->ends) {
+		if (elem_extra(elem)->ends) {
 			render_left_out(out, "it is for a time only", text);
 			continue;
 		}
@@ -339,7 +339,7 @@ static void render_elements(FILE *out, const struct ruleset *ruleset, enum set_i
 		if (elem->comment)
 			fprintf(out, " comment \"%s\"", elem->comment);
 		if (spec->data == KEY_MARK)
-			fprintf(out, " : 0x%08" PRIx32, elem->data);
+			fprintf(out, " : 0x%08" PRIx32, elem_extra(elem)->data);
 	}
 	if (printed)
 		fprintf(out, " }\n");

@@ -48,7 +48,7 @@ static const struct elem *find_range(const struct set_spec *spec, const struct e
 			uint32_t len = key_type_len(spec->key[f]);
 
 			inside = inside && memcmp(key + at, elem->key + at, len) >= 0 &&
-				 memcmp(key + at, elem->last + at, len) <= 0;
+				 memcmp(key + at, elem_extra(elem)->last + at, len) <= 0;
 			at += (len + 3) & ~3u;
 		}
 		if (inside)
@@ -134,7 +134,7 @@ static enum matched set_mark(const struct walk *walk, const struct stmt *stmt)
 	if (stmt->kind == STMT_CT_MARK_MAP) {
 		found = look_up(walk, stmt, &elem);
 		if (found == MATCH_YES && elem)
-			walk->packet->ct_mark = elem->data;
+			walk->packet->ct_mark = elem_extra(elem)->data;
 	} else if (stmt->fields[0] == F_MARK) {
 		walk->packet->mark = (walk->packet->mark & stmt->mask) | stmt->value;
 	} else {

@@ -10,6 +10,14 @@
 #include <errno.h>
 #include <string.h>
 
+#define BLOCK_SIZE 4096
+
+struct ruleset_block {
+	struct ruleset_block *next;
+	size_t used;
+	uint8_t bytes[BLOCK_SIZE - sizeof(struct ruleset_block *) - sizeof(size_t)];
+};
+
 int ruleset_new(struct ruleset **ret_ruleset)
 {
 	struct ruleset *ruleset = calloc(1, sizeof(*ruleset));
@@ -22,40 +30,54 @@ int ruleset_new(struct ruleset **ret_ruleset)
 
 struct ruleset *ruleset_free(struct ruleset *ruleset)
 {
+	struct ruleset_block *next;
+
 	if (!ruleset)
 		return NULL;
 	for (size_t i = 0; i < SET_MAX; i++)
 		free(ruleset->sets[i].elem);
-	for (size_t i = 0; i < ruleset->strings_n; i++)
-		free(ruleset->strings[i]);
-	free(ruleset->strings);
+	for (struct ruleset_block *block = ruleset->blocks; block; block = next) {
+		next = block->next;
+		free(block);
+	}
 	free(ruleset->keep_ends);
 	free(ruleset);
 	return NULL;
 }
 
+/* @size bytes that live as long as the ruleset; at most a block, @align a power of two. NULL: no memory. */
+static void *take(struct ruleset *ruleset, size_t size, size_t align)
+{
+	struct ruleset_block *block = ruleset->blocks;
+	size_t at = block ? (block->used + align - 1) & ~(align - 1) : 0;
+
+	if (!block || at + size > sizeof(block->bytes)) {
+		block = malloc(sizeof(*block));
+		if (!block)
+			return NULL;
+		block->next = ruleset->blocks;
+		ruleset->blocks = block;
+		at = 0;
+	}
+	block->used = at + size;
+	return block->bytes + at;
+}
+
 int ruleset_comment(struct ruleset *ruleset, const char *text, const char **ret_comment)
 {
-	if (ruleset->strings_n == ruleset->strings_cap) {
-		size_t cap = ruleset->strings_cap ? ruleset->strings_cap * 2 : 16;
-		char **grown = reallocarray(ruleset->strings, cap, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		ruleset->strings = grown;
-		ruleset->strings_cap = cap;
-	}
-	char *copy = strndup(text, ELEM_COMMENT_MAX);
+	size_t len = strnlen(text, ELEM_COMMENT_MAX);
+	char *copy = take(ruleset, len + 1, 1);
 
 	if (!copy)
 		return -ENOMEM;
-	ruleset->strings[ruleset->strings_n++] = copy;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
 	*ret_comment = copy;
 	return 0;
 }
 
-int ruleset_add(struct ruleset *ruleset, enum set_id set, const struct elem_key *key, uint32_t data,
-		const char *comment)
+static int add(struct ruleset *ruleset, enum set_id set, const struct elem_key *key,
+	       struct elem_extra *extra, const char *comment)
 {
 	struct elems *elems = &ruleset->sets[set];
 
@@ -70,32 +92,44 @@ int ruleset_add(struct ruleset *ruleset, enum set_id set, const struct elem_key 
 	}
 	struct elem *elem = &elems->elem[elems->n++];
 
-	*elem = (struct elem){ .data = data, .comment = comment };
+	*elem = (struct elem){ .comment = comment, .extra = extra };
 	memcpy(elem->key, key->bytes, sizeof(elem->key));
 	return 0;
+}
+
+int ruleset_add_extra(struct ruleset *ruleset, enum set_id set, const struct elem_key *key,
+		      const struct elem_extra *extra, const char *comment)
+{
+	struct elem_extra *copy = take(ruleset, sizeof(*copy), _Alignof(struct elem_extra));
+
+	if (!copy)
+		return -ENOMEM;
+	*copy = *extra;
+	return add(ruleset, set, key, copy, comment);
+}
+
+int ruleset_add(struct ruleset *ruleset, enum set_id set, const struct elem_key *key, uint32_t data,
+		const char *comment)
+{
+	if (data)
+		return ruleset_add_extra(ruleset, set, key, &(struct elem_extra){ .data = data },
+					 comment);
+	return add(ruleset, set, key, NULL, comment);
 }
 
 int ruleset_add_timed(struct ruleset *ruleset, enum set_id set, const struct elem_key *key,
 		      uint64_t ends, const char *comment)
 {
-	struct elems *elems = &ruleset->sets[set];
-	int r = ruleset_add(ruleset, set, key, 0, comment);
-
-	if (r >= 0)
-		elems->elem[elems->n - 1].ends = ends;
-	return r;
+	return ruleset_add_extra(ruleset, set, key, &(struct elem_extra){ .ends = ends }, comment);
 }
 
 int ruleset_add_range(struct ruleset *ruleset, enum set_id set, const struct elem_key *first,
 		      const struct elem_key *last)
 {
-	struct elems *elems = &ruleset->sets[set];
-	int r = ruleset_add(ruleset, set, first, 0, NULL);
+	struct elem_extra extra = { 0 };
 
-	if (r < 0)
-		return r;
-	memcpy(elems->elem[elems->n - 1].last, last->bytes, ELEM_LAST_MAX);
-	return 0;
+	memcpy(extra.last, last->bytes, sizeof(extra.last));
+	return ruleset_add_extra(ruleset, set, first, &extra, NULL);
 }
 
 static int elem_cmp(const void *a, const void *b)
@@ -109,12 +143,13 @@ static int elem_cmp(const void *a, const void *b)
 static int elem_order(const void *a, const void *b)
 {
 	const struct elem *one = a, *two = b;
+	const struct elem_extra *of_one = elem_extra(one), *of_two = elem_extra(two);
 	int r = elem_cmp(a, b);
 
 	if (r == 0) /* 0 is never: the last */
-		r = (one->ends - 1 > two->ends - 1) - (one->ends - 1 < two->ends - 1);
+		r = (of_one->ends - 1 > of_two->ends - 1) - (of_one->ends - 1 < of_two->ends - 1);
 	if (r == 0)
-		r = (one->data > two->data) - (one->data < two->data);
+		r = (of_one->data > of_two->data) - (of_one->data < of_two->data);
 	if (r == 0)
 		r = strcmp(one->comment ?: "", two->comment ?: "");
 	return r;
@@ -168,16 +203,20 @@ static bool ends_equal(uint64_t a, uint64_t b)
 
 bool ruleset_keeps(const struct ruleset *ruleset, const struct elem *elem)
 {
-	for (size_t i = 0; elem->ends && i < ruleset->keep_ends_n; i++)
-		if (ends_equal(ruleset->keep_ends[i], elem->ends))
+	const uint64_t ends = elem_extra(elem)->ends;
+
+	for (size_t i = 0; ends && i < ruleset->keep_ends_n; i++)
+		if (ends_equal(ruleset->keep_ends[i], ends))
 			return true;
-	return !elem->ends;
+	return !ends;
 }
 
 bool elem_equal(const struct elem *a, const struct elem *b)
 {
-	return elem_cmp(a, b) == 0 && memcmp(a->last, b->last, sizeof(a->last)) == 0 &&
-	       a->data == b->data && ends_equal(a->ends, b->ends) &&
+	const struct elem_extra *of_a = elem_extra(a), *of_b = elem_extra(b);
+
+	return elem_cmp(a, b) == 0 && memcmp(of_a->last, of_b->last, sizeof(of_a->last)) == 0 &&
+	       of_a->data == of_b->data && ends_equal(of_a->ends, of_b->ends) &&
 	       strcmp(a->comment ?: "", b->comment ?: "") == 0;
 }
 

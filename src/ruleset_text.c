@@ -117,8 +117,8 @@ int elem_text(enum set_id set, const struct elem *elem, char *buffer, size_t siz
 		int n;
 
 		if (spec->interval)
-			range_text(spec->key[i], elem->key + offset, elem->last + offset, text,
-				   sizeof(text), &names);
+			range_text(spec->key[i], elem->key + offset,
+				   elem_extra(elem)->last + offset, text, sizeof(text), &names);
 		else
 			field_text(spec->key[i], elem->key + offset, text, sizeof(text), &names);
 		n = snprintf(buffer + used, size - used, "%s%s", i ? " . " : "", text);

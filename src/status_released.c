@@ -17,9 +17,10 @@ uint64_t status_released_until(const struct ruleset *elements, const struct stat
 		for (size_t i = 0; set_spec((enum set_id)s)->timed && i < elements->sets[s].n;
 		     i++) {
 			const struct elem *elem = &elements->sets[s].elem[i];
+			uint64_t ends = elem_extra(elem)->ends;
 
-			if (elem->ends > until && status_comment_is_of(elem->comment, part))
-				until = elem->ends;
+			if (ends > until && status_comment_is_of(elem->comment, part))
+				until = ends;
 		}
 	return until;
 }

@@ -128,7 +128,7 @@ static uint64_t count_stopped(const struct ruleset *elements, const struct statu
 
 		for (size_t i = 0; i < elems->n; i++)
 			if (status_comment_is_of(elems->elem[i].comment, part))
-				packets += elems->elem[i].packets;
+				packets += elem_extra(&elems->elem[i])->packets;
 	}
 	return packets;
 }

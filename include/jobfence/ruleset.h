@@ -131,7 +131,7 @@ struct set_spec {
 	enum key_type data;                /* KEY_MARK for the map, else KEY_NONE */
 	bool counter;                      /* each element counts what it matched */
 	bool base;                         /* filled before any container is known: goes in whole */
-	bool timed;  /* elements may end by themselves: see struct elem.ends */
+	bool timed;  /* elements may end by themselves: see struct elem_extra */
 	bool chains; /* elements are egress chains of ports, and not in the kernel as a set */
 	/* Elements are ranges that never overlap (interval.h). A lookup may miss while they come and
 	 * go, so such a set is never changed: another with the name @next takes its place. */
@@ -149,15 +149,28 @@ const char *key_type_name(enum key_type type);
 /* Bytes of the whole key, every field padded to 4 if there are several. */
 uint32_t set_key_len(const struct set_spec *spec);
 
-struct elem {
-	uint8_t key[ELEM_KEY_MAX]; /* the rest zero */
+/* What few elements have. */
+struct elem_extra {
 	uint8_t last
 		[ELEM_LAST_MAX]; /* of an interval: the end of each field, included; else zero */
 	uint32_t data;           /* of a map: the mark; else 0 */
 	uint64_t ends; /* CLOCK_BOOTTIME, usec: then the kernel takes it out by itself; 0: never */
-	const char *comment;     /* borrowed from the ruleset's strings; NULL for none */
 	uint64_t packets, bytes; /* what the kernel counted; 0 in a desired ruleset */
 };
+
+/* Small, since the daemon keeps five or six for each container. Both pointers are the ruleset's. */
+struct elem {
+	uint8_t key[ELEM_KEY_MAX]; /* the rest zero */
+	const char *comment;       /* NULL for none */
+	struct elem_extra *extra;  /* NULL for none: see elem_extra() */
+};
+
+static inline const struct elem_extra *elem_extra(const struct elem *elem)
+{
+	static const struct elem_extra none;
+
+	return elem->extra ?: &none;
+}
 
 struct elems {
 	struct elem *elem; /* owned; sorted by key after ruleset_seal() */
@@ -368,8 +381,7 @@ struct ruleset {
 	/* … of those that end by themselves only such as end at one of these moments. Owned. */
 	uint64_t *keep_ends;
 	size_t keep_ends_n;
-	char **strings; /* owned comments */
-	size_t strings_n, strings_cap;
+	struct ruleset_block *blocks; /* owned: comments and extras */
 };
 
 int ruleset_new(struct ruleset **ret_ruleset);
@@ -381,6 +393,9 @@ int ruleset_comment(struct ruleset *ruleset, const char *text, const char **ret_
 /* Adds an element; @comment must be one of ruleset_comment(), or NULL. Returns 0 or -ENOMEM. */
 int ruleset_add(struct ruleset *ruleset, enum set_id set, const struct elem_key *key, uint32_t data,
 		const char *comment);
+/* One with all that an element may have; @extra is copied. */
+int ruleset_add_extra(struct ruleset *ruleset, enum set_id set, const struct elem_key *key,
+		      const struct elem_extra *extra, const char *comment);
 /* One of a timed set that ends at @ends. Of two with one key the one that ends first counts. */
 int ruleset_add_timed(struct ruleset *ruleset, enum set_id set, const struct elem_key *key,
 		      uint64_t ends, const char *comment);

@@ -127,10 +127,13 @@ static void check_openings(const struct ruleset *ruleset, bool bystanders)
 	}
 }
 
-static void check_strings(const struct ruleset *ruleset)
+static void check_comments(const struct ruleset *ruleset)
 {
-	for (size_t i = 0; i < ruleset->strings_n; i++)
-		CHECK(fuzz_is_safe(ruleset->strings[i], ELEM_COMMENT_MAX));
+	for (size_t s = 0; s < SET_MAX; s++)
+		for (size_t i = 0; i < ruleset->sets[s].n; i++)
+			if (ruleset->sets[s].elem[i].comment)
+				CHECK(fuzz_is_safe(ruleset->sets[s].elem[i].comment,
+						   ELEM_COMMENT_MAX));
 }
 
 void fuzz_check_policy(const struct fuzz_host *host)
@@ -151,5 +154,5 @@ void fuzz_check_policy(const struct fuzz_host *host)
 			check_job(host, i, ruleset, &verdicts[i]);
 	}
 	check_openings(ruleset, bystanders);
-	check_strings(ruleset);
+	check_comments(ruleset);
 }

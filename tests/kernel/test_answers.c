@@ -59,9 +59,10 @@ static void set_up(struct fixture *f, uint64_t taken)
 	ruleset_seal(f->ruleset);
 
 	struct elem other = f->ruleset->sets[SET_JOB_TAGS].elem[0];
+	static struct elem_extra extra = { .data = 77 };
 
 	memcpy(other.key, &taken, sizeof(taken));
-	other.data = 77;
+	other.extra = &extra;
 	ops = (const struct op[]){
 		{ .kind = OP_ADD_TABLE },
 		{ .kind = OP_ADD_SET, .set = SET_JOB_TAGS, .name = "job_tags" },

@@ -65,6 +65,7 @@ static void refused_element_is_left_out(void **state)
 {
 	struct kernel k = { 0 };
 	struct reconcile_result result;
+	struct elem_extra extra;
 	struct elem tag;
 
 	open_kernel(&k, state);
@@ -72,7 +73,9 @@ static void refused_element_is_left_out(void **state)
 	build(k.f);
 	assert_non_null(strstr(set_text(k.f, SET_BYSTANDER_PORTS), "vethb"));
 	tag = k.f->ruleset->sets[SET_JOB_TAGS].elem[0];
-	tag.data ^= 0x00010000;
+	extra = *elem_extra(&tag);
+	extra.data ^= 0x00010000;
+	tag.extra = &extra;
 	k.f->model.containers_n = 0;
 	run(&k);
 	stranger(OP_ADD_ELEM, SET_JOB_TAGS, &tag); /* and no notification came yet */

@@ -211,8 +211,9 @@ static void ends_are_compared(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		const struct elem want = { .ends = cases[i].want },
-				  have = { .ends = cases[i].have };
+		struct elem_extra wanted = { .ends = cases[i].want },
+				  had = { .ends = cases[i].have };
+		const struct elem want = { .extra = &wanted }, have = { .extra = &had };
 
 		assert_int_equal(elem_equal(&want, &have), cases[i].equal);
 		assert_int_equal(elem_equal(&have, &want), cases[i].equal);
@@ -264,7 +265,8 @@ static void the_first_end_counts(void **state)
 	add_timed(f->desired, "a", 50 * SECOND);
 	ruleset_seal(f->desired);
 	assert_int_equal(f->desired->sets[SET_BYSTANDER_PORTS].n, 1);
-	assert_int_equal(f->desired->sets[SET_BYSTANDER_PORTS].elem[0].ends, 50 * SECOND);
+	assert_int_equal(elem_extra(&f->desired->sets[SET_BYSTANDER_PORTS].elem[0])->ends,
+			 50 * SECOND);
 }
 
 static void a_changed_rule_rewrites_its_chain_only(void **state)

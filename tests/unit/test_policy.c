@@ -331,7 +331,8 @@ static void host_job_is_paired_with_its_runner(void **state)
 	build(f);
 	assert_set(f, SET_HOST_JOBS, "cgroup 1000");
 	assert_set(f, SET_JOB_TAGS, "cgroup 1000");
-	assert_int_equal(f->ruleset->sets[SET_JOB_TAGS].elem[0].data, 0x10000000 | 1001);
+	assert_int_equal(elem_extra(&f->ruleset->sets[SET_JOB_TAGS].elem[0])->data,
+			 0x10000000 | 1001);
 	assert_set(f, SET_OWN, "0x100003e9 . cgroup 1000");
 	assert_set(f, SET_QUARANTINED_CGROUPS, "");
 	assert_set(f, SET_BYSTANDER_CGROUPS, "");
@@ -351,9 +352,9 @@ static void tags_are_unique_and_of_no_history(void **state)
 	build(f);
 	assert_int_equal(f->ruleset->sets[SET_OWN].n, 3);
 	assert_int_equal(f->ruleset->sets[SET_JOB_TAGS].n, 3);
-	first = f->ruleset->sets[SET_JOB_TAGS].elem[0].data;
+	first = elem_extra(&f->ruleset->sets[SET_JOB_TAGS].elem[0])->data;
 	build(f);
-	assert_int_equal(f->ruleset->sets[SET_JOB_TAGS].elem[0].data, first);
+	assert_int_equal(elem_extra(&f->ruleset->sets[SET_JOB_TAGS].elem[0])->data, first);
 }
 
 static void part_of_an_instance_is_quarantined(void **state)

@@ -85,8 +85,8 @@ static bool has(const struct fixture *f, enum set_id set, const char *text)
 	size_t len = wanted.family == AF_INET ? 4 : 16;
 
 	for (size_t i = 0; i < elems->n; i++) {
-		const uint8_t *last =
-			set_spec(set)->interval ? elems->elem[i].last : elems->elem[i].key;
+		const uint8_t *last = set_spec(set)->interval ? elem_extra(&elems->elem[i])->last
+							      : elems->elem[i].key;
 
 		if (memcmp(elems->elem[i].key, wanted.bytes, len) <= 0 &&
 		    memcmp(last, wanted.bytes, len) >= 0)

@@ -7,7 +7,7 @@
 static uint64_t ends_of(const struct fixture *f, enum set_id set, size_t i)
 {
 	assert_true(i < f->ruleset->sets[set].n);
-	return f->ruleset->sets[set].elem[i].ends;
+	return elem_extra(&f->ruleset->sets[set].elem[i])->ends;
 }
 
 static void release(struct fixture *f, const char *id)

@@ -382,8 +382,9 @@ static void add_counted(struct ruleset *ruleset, enum set_id set, uint64_t seed,
 	elem_key_init(&key);
 	elem_key_u64(&key, seed);
 	assert_int_equal(ruleset_comment(ruleset, comment, &copy), 0);
-	assert_int_equal(ruleset_add(ruleset, set, &key, 0, copy), 0);
-	ruleset->sets[set].elem[ruleset->sets[set].n - 1].packets = packets;
+	assert_int_equal(ruleset_add_extra(ruleset, set, &key,
+					   &(struct elem_extra){ .packets = packets }, copy),
+			 0);
 }
 
 static void packets_are_those_of_the_job(void **state)

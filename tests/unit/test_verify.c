@@ -15,7 +15,8 @@
 
 static const struct chain output = { .family = FAMILY_INET, .name = "output", .rules_n = 2 };
 static const struct elem docker0 = { .key = "docker0" };
-static const struct elem tag = { .key = { 7 }, .data = 0x10000007, .comment = "a\x1b[2J\"b" };
+static struct elem_extra tag_extra = { .data = 0x10000007 };
+static const struct elem tag = { .key = { 7 }, .extra = &tag_extra, .comment = "a\x1b[2J\"b" };
 
 #define CHAIN(kind_)                                                                        \
 	{                                                                                   \
