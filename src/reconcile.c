@@ -20,7 +20,7 @@
 struct reconcile {
 	struct nft *nft; /* borrowed */
 	struct skeleton *skeleton;
-	struct ruleset *actual; /* what the kernel has, as far as is known; NULL: not known */
+	struct packed *actual; /* what the kernel has, as far as is known; NULL: not known */
 	struct verdict *verdicts;
 	uint64_t mended;       /* the plan that was carried out after the last reading; 0: none */
 	unsigned int mended_n; /* before that, in a row */
@@ -54,7 +54,7 @@ struct reconcile *reconcile_free(struct reconcile *reconcile)
 {
 	if (!reconcile)
 		return NULL;
-	ruleset_free(reconcile->actual);
+	packed_free(reconcile->actual);
 	free(reconcile->verdicts);
 	free(reconcile->tags);
 	free(reconcile->skeleton);
@@ -64,7 +64,7 @@ struct reconcile *reconcile_free(struct reconcile *reconcile)
 
 void reconcile_forget(struct reconcile *reconcile)
 {
-	reconcile->actual = ruleset_free(reconcile->actual);
+	reconcile->actual = packed_free(reconcile->actual);
 }
 
 void reconcile_touched(struct reconcile *reconcile)
@@ -439,10 +439,11 @@ static int run_full(struct reconcile *reconcile, const struct model *model,
 }
 
 static int run_elements(struct reconcile *reconcile, const struct ruleset *desired,
-			struct reconcile_result *result, struct diag *diag)
+			const struct ruleset *actual, struct reconcile_result *result,
+			struct diag *diag)
 {
 	_cleanup_(ops_done) struct ops ops = { 0 };
-	int r = plan_elements(desired, reconcile->actual, &ops);
+	int r = plan_elements(desired, actual, &ops);
 
 	if (ops.n > 0)
 		reconcile->mended = 0;
@@ -455,7 +456,7 @@ static int run_elements(struct reconcile *reconcile, const struct ruleset *desir
 int reconcile_run(struct reconcile *reconcile, const struct config *config,
 		  const struct model *model, struct reconcile_result *ret_result, struct diag *diag)
 {
-	_cleanup_(ruleset_freep) struct ruleset *desired = NULL;
+	_cleanup_(ruleset_freep) struct ruleset *desired = NULL, *actual = NULL;
 	_cleanup_free_ struct verdict *verdicts = NULL;
 	struct skeleton_params params;
 	int r = policy_build(config, model, &desired, &verdicts);
@@ -470,9 +471,10 @@ int reconcile_run(struct reconcile *reconcile, const struct config *config,
 		skeleton_build(&params, reconcile->skeleton);
 		reconcile_touched(reconcile);
 	}
-	if (reconcile->actual && keeps_nothing(desired) &&
-	    plan_elements_suffice(desired, reconcile->actual))
-		r = run_elements(reconcile, desired, ret_result, diag);
+	if (reconcile->actual && ruleset_unpack(reconcile->actual, &actual) < 0)
+		return diag_set(diag, -ENOMEM, "no memory for what the kernel has");
+	if (actual && keeps_nothing(desired) && plan_elements_suffice(desired, actual))
+		r = run_elements(reconcile, desired, actual, ret_result, diag);
 	else
 		r = run_full(reconcile, model, desired, ret_result, diag);
 	reconcile_forget(reconcile);
@@ -483,8 +485,9 @@ int reconcile_run(struct reconcile *reconcile, const struct config *config,
 	if (reconcile->left_out > 0)
 		ret_result->remark = reconcile->left_why;
 	keep_tags(reconcile, desired);
+	/* without memory for it the next step reads the kernel */
 	if (keeps_nothing(desired) && !ret_result->unsure)
-		reconcile->actual = take_ptr(desired);
+		(void)ruleset_pack(desired, &reconcile->actual);
 	free(reconcile->verdicts);
 	reconcile->verdicts = take_ptr(verdicts);
 	return 0;

@@ -28,18 +28,23 @@ int ruleset_new(struct ruleset **ret_ruleset)
 	return 0;
 }
 
-struct ruleset *ruleset_free(struct ruleset *ruleset)
+void ruleset_blocks_free(struct ruleset_block *blocks)
 {
 	struct ruleset_block *next;
 
+	for (struct ruleset_block *block = blocks; block; block = next) {
+		next = block->next;
+		free(block);
+	}
+}
+
+struct ruleset *ruleset_free(struct ruleset *ruleset)
+{
 	if (!ruleset)
 		return NULL;
 	for (size_t i = 0; i < SET_MAX; i++)
 		free(ruleset->sets[i].elem);
-	for (struct ruleset_block *block = ruleset->blocks; block; block = next) {
-		next = block->next;
-		free(block);
-	}
+	ruleset_blocks_free(ruleset->blocks);
 	free(ruleset->keep_ends);
 	free(ruleset);
 	return NULL;

@@ -408,6 +408,18 @@ void ruleset_seal(struct ruleset *ruleset);
 const struct elem *ruleset_find(const struct ruleset *ruleset, enum set_id set,
 				const uint8_t key[static ELEM_KEY_MAX]);
 
+/* A sealed ruleset in half of its size, to be kept; ruleset_packed.c. */
+struct packed;
+/* Takes @ruleset's comments and extras over: what is left of it can only be freed. Returns 0 or -ENOMEM, and
+ * then it is as it was. */
+int ruleset_pack(struct ruleset *ruleset, struct packed **ret_packed);
+/* Equal to what was packed but for keep[]; its comments and extras are @packed's. Returns 0 or -ENOMEM. */
+int ruleset_unpack(const struct packed *packed, struct ruleset **ret_ruleset);
+struct packed *packed_free(struct packed *packed);
+DEFINE_CLEANUP(struct packed *, packed_free)
+/* For ruleset_packed.c. */
+void ruleset_blocks_free(struct ruleset_block *blocks);
+
 /* Ends that differ by less are the same: the kernel counts from when it was told. */
 #define ELEM_ENDS_SLACK_USEC (2 * 1000000ULL)
 

@@ -59,6 +59,14 @@ static void furnish(struct fixture *f)
 	f->model.egress = true;
 }
 
+static bool same_elements(const struct ruleset *a, const struct ruleset *b)
+{
+	for (size_t set = 0; set < SET_MAX; set++)
+		if (!elems_equal(&a->sets[set], &b->sets[set]))
+			return false;
+	return true;
+}
+
 static enum alloc_outcome run_policy(void *data)
 {
 	struct fixture *f = data;
@@ -74,9 +82,8 @@ static enum alloc_outcome run_policy(void *data)
 	if (r < 0)
 		return (void *)ruleset == f && (void *)verdicts == f ? outcome_of(r) : ALLOC_WRONG;
 	/* the whole ruleset or none */
-	for (size_t set = 0; set < SET_MAX; set++)
-		if (!elems_equal(&ruleset->sets[set], &f->ruleset->sets[set]))
-			r = -EINVAL;
+	if (!same_elements(ruleset, f->ruleset))
+		r = -EINVAL;
 	ruleset_free(ruleset);
 	free(verdicts);
 	return outcome_of(r);
@@ -91,6 +98,52 @@ static void test_policy(void **state)
 	assert_set(f, SET_BYSTANDER_PORTS, "\"vethb\"");
 	assert_true(f->ruleset->sets[SET_ALLOW4].n > 0 && f->ruleset->sets[SET_PEERS4].n > 0);
 	alloc_fail_loop("policy_build", run_policy, f, false);
+}
+
+/* What is packed is what comes out, also of what was packed before. */
+static enum alloc_outcome run_pack(void *data)
+{
+	struct fixture *f = data;
+	_cleanup_(ruleset_freep) struct ruleset *ruleset = NULL, *out = NULL, *again = NULL;
+	_cleanup_(packed_freep) struct packed *packed = NULL, *twice = NULL;
+	int r = policy_build(&f->config, &f->model, &ruleset, NULL);
+
+	if (r >= 0) {
+		r = ruleset_pack(ruleset, &packed);
+		if (r < 0) /* it is as it was */
+			return !packed && same_elements(ruleset, f->ruleset) ? outcome_of(r)
+									     : ALLOC_WRONG;
+	}
+	if (r >= 0)
+		r = ruleset_unpack(packed, &out);
+	if (r >= 0)
+		r = ruleset_pack(out, &twice);
+	if (r >= 0)
+		r = ruleset_unpack(twice, &again);
+	if (r >= 0 && (!same_elements(out, f->ruleset) || !same_elements(again, f->ruleset)))
+		return ALLOC_WRONG;
+	return outcome_of(r);
+}
+
+static void test_pack(void **state)
+{
+	static struct release release = { .ends = 5000000000, .ends_wall = 1 };
+	struct fixture *f = *state;
+	size_t timed = 0;
+
+	furnish(f);
+	strcpy(release.id, f->containers[0].id);
+	f->model.releases = &release;
+	f->model.releases_n = 1;
+	build(f);
+	for (size_t i = 0; i < f->ruleset->sets[SET_BYSTANDER_PORTS].n; i++)
+		timed += elem_extra(&f->ruleset->sets[SET_BYSTANDER_PORTS].elem[i])->ends != 0;
+	/* all that an element may have is there: beside one without, a moment, a mark, a range */
+	assert_int_equal(timed, 1);
+	assert_int_equal(f->ruleset->sets[SET_BYSTANDER_PORTS].n, 2);
+	assert_int_equal(f->ruleset->sets[SET_JOB_TAGS].n, 1);
+	assert_true(f->ruleset->sets[SET_ALLOW4].n > 0);
+	alloc_fail_loop("ruleset_pack", run_pack, f, false);
 }
 
 static enum alloc_outcome run_networks(void *data)
@@ -356,6 +409,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_policy, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_pack, set_up, tear_down),
 		cmocka_unit_test(test_intervals),
 		cmocka_unit_test_setup_teardown(test_plan, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_batch, set_up, tear_down),
