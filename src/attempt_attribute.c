@@ -92,50 +92,50 @@ static bool came_from_bridge(const struct attempt *a, const struct directory *di
 	return a->in_port || directory_is_bridge(directory, a->in);
 }
 
-static const struct party *find_sender(const struct attempt *a, const struct directory *directory)
+static const struct known *find_sender(const struct attempt *a, const struct directory *directory)
 {
-	const struct party *party;
+	const struct known *known;
 
 	/* a port is an identity; in table bridge an address is only what the frame says */
 	if (a->family == NFPROTO_BRIDGE)
 		return directory_port(directory, a->in_port ?: a->in);
-	party = directory_port(directory, a->in_port);
-	if (!party)
-		party = directory_port(directory, a->in); /* past its bridge */
-	if (!party && a->in)
-		party = directory_address(directory, a->in, &a->from);
-	if (!party)
-		party = directory_mac(directory, a->in, &a->mac);
-	return party;
+	known = directory_port(directory, a->in_port);
+	if (!known)
+		known = directory_port(directory, a->in); /* past its bridge */
+	if (!known && a->in)
+		known = directory_address(directory, a->in, &a->from);
+	if (!known)
+		known = directory_mac(directory, a->in, &a->mac);
+	return known;
 }
 
-static const struct party *find_target(const struct attempt *a, const struct attempt_rule *rule,
+static const struct known *find_target(const struct attempt *a, const struct attempt_rule *rule,
 				       const struct directory *directory)
 {
-	const struct party *party = NULL;
+	const struct known *known = NULL;
 
 	if (rule->target_tag)
-		party = directory_tag(directory, a->mark);
-	if (!party && strstr(rule->name, "published"))
-		party = directory_published(directory, a->protocol, &a->to, a->to_port);
-	if (!party && rule->by == BY_NOBODY)
-		party = directory_port(directory, a->out);
-	if (!party)
-		party = directory_address(directory, 0, &a->to);
-	return party;
+		known = directory_tag(directory, a->mark);
+	if (!known && strstr(rule->name, "published"))
+		known = directory_published(directory, a->protocol, &a->to, a->to_port);
+	if (!known && rule->by == BY_NOBODY)
+		known = directory_port(directory, a->out);
+	if (!known)
+		known = directory_address(directory, 0, &a->to);
+	return known;
 }
 
 /* In both, the one of now first. */
-static const struct party *sender(const struct attempt *a, const struct attempt_rule *rule,
+static const struct known *sender(const struct attempt *a, const struct attempt_rule *rule,
 				  const struct directory *now, const struct directory *before)
 {
-	const struct party *party = NULL;
+	const struct known *known = NULL;
 
 	if (rule->by == BY_TAG)
 		return directory_tag(now, a->mark) ?: directory_tag(before, a->mark);
 	if (rule->by == BY_SENDER)
-		party = find_sender(a, now) ?: find_sender(a, before);
-	return party;
+		known = find_sender(a, now) ?: find_sender(a, before);
+	return known;
 }
 
 static struct party nobody(const struct attempt *a, const struct attempt_rule *rule,
@@ -168,7 +168,7 @@ static bool is_broadcast(const struct ip_addr *ip)
 static bool is_attempt(const struct attempt *a, const struct attempt_rule *rule,
 		       const struct directory *now, const struct attempt_record *record)
 {
-	const struct party *port = directory_port(now, a->out_port ?: a->out);
+	const struct known *port = directory_port(now, a->out_port ?: a->out);
 
 	/* in audit what every container says at its start comes as far as the next rule */
 	if (rule->say == SAY_SEND)
@@ -178,7 +178,7 @@ static bool is_attempt(const struct attempt *a, const struct attempt_rule *rule,
 	if (a->question && a->family == NFPROTO_BRIDGE)
 		return record->target.kind == PARTY_CONTAINER &&
 		       strcmp(record->target.id, record->who.id) != 0 &&
-		       (!port || strcmp(port->id, record->target.id) == 0);
+		       (!port || strcmp(known_id(port), record->target.id) == 0);
 	if (a->family == NFPROTO_BRIDGE && !a->protocol)
 		return false;
 	return !ip_addr_is_multicast(&a->to) && !is_broadcast(&a->to);
@@ -189,7 +189,7 @@ bool attempt_attribute(const struct attempt *attempt, const struct directory *no
 {
 	const struct attempt_rule *rule = attempt_rule(attempt->rule);
 	struct attempt_record record = { .attempt = *attempt, .count = 1 };
-	const struct party *who, *target;
+	const struct known *who, *target;
 
 	if (!rule)
 		return false;
@@ -198,9 +198,9 @@ bool attempt_attribute(const struct attempt *attempt, const struct directory *no
 	who = sender(&record.attempt, rule, now, before);
 	target = find_target(&record.attempt, rule, now)
 			 ?: find_target(&record.attempt, rule, before);
-	record.who = who ? *who : nobody(&record.attempt, rule, now);
-	if (target && (!who || strcmp(who->id, target->id) != 0))
-		record.target = *target;
+	record.who = who ? known_party(who) : nobody(&record.attempt, rule, now);
+	if (target && (!who || strcmp(known_id(who), known_id(target)) != 0))
+		record.target = known_party(target);
 	if (!is_attempt(&record.attempt, rule, now, &record))
 		return false;
 	*ret_record = record;

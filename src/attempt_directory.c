@@ -12,44 +12,49 @@
 
 #include "jobfence/text.h"
 
-struct entry {
-	struct party party;
+struct known {
+	struct identity *who; /* owned, one reference */
+	enum role role : 8;
+	enum confinement confinement : 8;
 	int nsid;        /* -1: not known */
 	uint64_t cgroup; /* 0: not known */
 };
 
 struct address {
-	size_t entry;
+	uint32_t entry;
 	int bridge; /* its interface; 0: not known */
 	struct ip_addr ip4, ip6;
 	struct mac_addr mac;
 };
 
 struct published {
-	size_t entry;
-	uint8_t protocol;
+	uint32_t entry;
 	struct ip_addr ip;
 	uint16_t port;
+	uint8_t protocol;
 };
 
 struct port {
 	int ifindex;
-	size_t entry;
+	uint32_t entry;
 };
 
 struct directory {
-	struct entry *entries;
+	struct known *entries;
 	struct address *addresses;
 	struct published *published;
 	struct port *ports;
 	struct job_tag *tags;
-	size_t entries_n, addresses_n, published_n, ports_n, tags_n;
+	uint32_t entries_n, addresses_n, published_n, ports_n;
+	size_t tags_n;
 };
 
 struct directory *directory_free(struct directory *directory)
 {
 	if (!directory)
 		return NULL;
+	for (size_t i = 0; i < directory->entries_n; i++)
+		identity_unref(directory->entries[i].who);
 	free(directory->entries);
 	free(directory->addresses);
 	free(directory->published);
@@ -71,20 +76,8 @@ static int *find_bridges(const struct model *model)
 	return bridges;
 }
 
-static void set_entry(struct entry *entry, const struct container *c, const struct verdict *v)
-{
-	*entry = (struct entry){
-		.party = { .kind = PARTY_CONTAINER,
-			   .role = v->confined ? ROLE_BYSTANDER : v->role,
-			   .class = confinement_name(v->confinement) },
-	};
-	memcpy(entry->party.id, c->id, sizeof(entry->party.id));
-	text_safe(c->name, entry->party.name, sizeof(entry->party.name));
-	text_safe(c->task_id, entry->party.task, sizeof(entry->party.task));
-}
-
 static void add_addresses(struct directory *directory, const struct model *model,
-			  const int *bridges, size_t entry, const struct container *c)
+			  const int *bridges, uint32_t entry, const struct container *c)
 {
 	for (size_t i = 0; i < c->endpoints_n; i++) {
 		const struct network *network = policy_network(model, c->endpoints[i].network_id);
@@ -106,38 +99,45 @@ static void add_addresses(struct directory *directory, const struct model *model
 		};
 }
 
-static void fill(struct directory *directory, const struct model *model, const int *bridges,
-		 const struct verdict *verdicts)
+static int fill(struct directory *directory, const struct model *model, const int *bridges,
+		const struct verdict *verdicts)
 {
 	for (size_t i = 0; i < model->containers_n; i++) {
-		struct entry *entry = &directory->entries[directory->entries_n];
+		struct known *entry = &directory->entries[directory->entries_n];
 
 		if (!container_is_live(&model->containers[i]))
 			continue;
-		set_entry(entry, &model->containers[i], &verdicts[i]);
-		entry->nsid = model->nsid ? model->nsid[i] : -1;
-		entry->cgroup = model->cgroup_id ? model->cgroup_id[i] : 0;
+		*entry = (struct known){
+			.who = container_identity(&model->containers[i]),
+			.role = verdicts[i].confined ? ROLE_BYSTANDER : verdicts[i].role,
+			.confinement = verdicts[i].confinement,
+			.nsid = model->nsid ? model->nsid[i] : -1,
+			.cgroup = model->cgroup_id ? model->cgroup_id[i] : 0,
+		};
+		if (!entry->who)
+			return -ENOMEM;
 		add_addresses(directory, model, bridges, directory->entries_n,
 			      &model->containers[i]);
 		directory->entries_n++;
 	}
+	return 0;
 }
 
 /* Several in one namespace: the first that is a job, since one of them it was, and all are confined as
  * it is. */
 static int by_nsid(const void *a, const void *b)
 {
-	const struct entry *one = *(const struct entry *const *)a;
-	const struct entry *two = *(const struct entry *const *)b;
+	const struct known *one = *(const struct known *const *)a;
+	const struct known *two = *(const struct known *const *)b;
 
 	if (one->nsid != two->nsid)
 		return one->nsid < two->nsid ? -1 : 1;
-	if (one->party.role != two->party.role)
-		return one->party.role == ROLE_JOB ? -1 : 1;
+	if (one->role != two->role)
+		return one->role == ROLE_JOB ? -1 : 1;
 	return one < two ? -1 : one > two;
 }
 
-static const struct entry *first_of(const struct entry *const *sorted, size_t n, int nsid)
+static const struct known *first_of(const struct known *const *sorted, size_t n, int nsid)
 {
 	size_t low = 0, high = n;
 
@@ -153,10 +153,10 @@ static const struct entry *first_of(const struct entry *const *sorted, size_t n,
 }
 
 /* Whose namespace is behind a port; else who has the MAC that is behind it, on its bridge. */
-static const struct entry *behind(const struct directory *directory,
-				  const struct entry *const *sorted, const struct link *link)
+static const struct known *behind(const struct directory *directory,
+				  const struct known *const *sorted, const struct link *link)
 {
-	const struct entry *found = NULL;
+	const struct known *found = NULL;
 
 	if (link->nsid >= 0)
 		found = first_of(sorted, directory->entries_n, link->nsid);
@@ -173,7 +173,7 @@ static const struct entry *behind(const struct directory *directory,
 
 static int find_ports(struct directory *directory, const struct model *model)
 {
-	_cleanup_free_ const struct entry **sorted =
+	_cleanup_free_ const struct known **sorted =
 		calloc(directory->entries_n + 1, sizeof(*sorted));
 
 	if (!sorted)
@@ -182,13 +182,13 @@ static int find_ports(struct directory *directory, const struct model *model)
 		sorted[i] = &directory->entries[i];
 	qsort(sorted, directory->entries_n, sizeof(*sorted), by_nsid);
 	for (size_t i = 0; i < model->links_n; i++) {
-		const struct entry *entry =
+		const struct known *entry =
 			model->links[i].master ? behind(directory, sorted, &model->links[i]) : NULL;
 
 		if (entry)
 			directory->ports[directory->ports_n++] =
 				(struct port){ model->links[i].ifindex,
-					       (size_t)(entry - directory->entries) };
+					       (uint32_t)(entry - directory->entries) };
 	}
 	return 0;
 }
@@ -225,7 +225,9 @@ int directory_new(const struct model *model, const struct verdict *verdicts,
 	r = allocate(directory, model, tags_n);
 	if (r < 0)
 		return r;
-	fill(directory, model, bridges, verdicts);
+	r = fill(directory, model, bridges, verdicts);
+	if (r < 0)
+		return r;
 	if (tags_n > 0)
 		memcpy(directory->tags, tags, tags_n * sizeof(*tags));
 	directory->tags_n = tags_n;
@@ -236,11 +238,28 @@ int directory_new(const struct model *model, const struct verdict *verdicts,
 	return 0;
 }
 
-const struct party *directory_port(const struct directory *directory, int ifindex)
+const char *known_id(const struct known *known)
+{
+	return known->who->id;
+}
+
+struct party known_party(const struct known *known)
+{
+	struct party party = { .kind = PARTY_CONTAINER,
+			       .role = known->role,
+			       .class = confinement_name(known->confinement) };
+
+	memcpy(party.id, known->who->id, sizeof(party.id));
+	text_safe(known->who->name, party.name, sizeof(party.name));
+	text_safe(identity_task(known->who), party.task, sizeof(party.task));
+	return party;
+}
+
+const struct known *directory_port(const struct directory *directory, int ifindex)
 {
 	for (size_t i = 0; directory && ifindex && i < directory->ports_n; i++)
 		if (directory->ports[i].ifindex == ifindex)
-			return &directory->entries[directory->ports[i].entry].party;
+			return &directory->entries[directory->ports[i].entry];
 	return NULL;
 }
 
@@ -251,31 +270,31 @@ static bool has_address(const struct address *address, const struct ip_addr *ip)
 }
 
 /* @bridge 0: on whichever. */
-const struct party *directory_address(const struct directory *directory, int bridge,
+const struct known *directory_address(const struct directory *directory, int bridge,
 				      const struct ip_addr *ip)
 {
 	for (size_t i = 0; directory && i < directory->addresses_n; i++) {
 		const struct address *address = &directory->addresses[i];
 
 		if ((!bridge || address->bridge == bridge) && has_address(address, ip))
-			return &directory->entries[address->entry].party;
+			return &directory->entries[address->entry];
 	}
 	return NULL;
 }
 
-const struct party *directory_mac(const struct directory *directory, int bridge,
+const struct known *directory_mac(const struct directory *directory, int bridge,
 				  const struct mac_addr *mac)
 {
 	for (size_t i = 0; directory && mac_addr_is_set(mac) && i < directory->addresses_n; i++) {
 		const struct address *address = &directory->addresses[i];
 
 		if (bridge && address->bridge == bridge && mac_addr_cmp(&address->mac, mac) == 0)
-			return &directory->entries[address->entry].party;
+			return &directory->entries[address->entry];
 	}
 	return NULL;
 }
 
-const struct party *directory_tag(const struct directory *directory, uint32_t tag)
+const struct known *directory_tag(const struct directory *directory, uint32_t tag)
 {
 	uint64_t cgroup = 0;
 
@@ -284,11 +303,11 @@ const struct party *directory_tag(const struct directory *directory, uint32_t ta
 			cgroup = directory->tags[i].cgroup;
 	for (size_t i = 0; cgroup && i < directory->entries_n; i++)
 		if (directory->entries[i].cgroup == cgroup)
-			return &directory->entries[i].party;
+			return &directory->entries[i];
 	return NULL;
 }
 
-const struct party *directory_published(const struct directory *directory, uint8_t protocol,
+const struct known *directory_published(const struct directory *directory, uint8_t protocol,
 					const struct ip_addr *ip, uint16_t port)
 {
 	for (size_t i = 0; directory && port && i < directory->published_n; i++) {
@@ -296,7 +315,7 @@ const struct party *directory_published(const struct directory *directory, uint8
 
 		if (p->protocol == protocol && p->port == port &&
 		    (ip_addr_is_any(&p->ip) || ip_addr_cmp(&p->ip, ip) == 0))
-			return &directory->entries[p->entry].party;
+			return &directory->entries[p->entry];
 	}
 	return NULL;
 }

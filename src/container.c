@@ -4,6 +4,7 @@
  * reader asks of a state. Pure; it must never judge (that is classify.c) and never keep a pointer
  * to what it released.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,59 @@ static const char *const state_names[] = {
 	[CONTAINER_EXITED] = "exited",         [CONTAINER_DEAD] = "dead",
 };
 
+static struct identity *identity_new(const char *id, const char *name, const char *task_id)
+{
+	size_t name_len = strnlen(name, CONTAINER_NAME_MAX);
+	size_t task_len = task_id ? strnlen(task_id, CONTAINER_TASK_MAX) : 0;
+	struct identity *identity = calloc(1, sizeof(*identity) + name_len + task_len + 2);
+
+	if (!identity)
+		return NULL;
+	identity->refs = 1;
+	memcpy(identity->id, id, strnlen(id, CONTAINER_ID_LEN));
+	memcpy(identity->name, name, name_len);
+	if (task_len > 0) {
+		identity->task_at = (uint32_t)name_len + 1;
+		memcpy(identity->name + identity->task_at, task_id, task_len);
+	}
+	return identity;
+}
+
+const char *identity_task(const struct identity *identity)
+{
+	return identity->task_at ? identity->name + identity->task_at : NULL;
+}
+
+struct identity *identity_unref(struct identity *identity)
+{
+	if (identity && --identity->refs == 0)
+		free(identity);
+	return NULL;
+}
+
+int container_identify(struct container *container, const char *id, const char *name,
+		       const char *task_id)
+{
+	struct identity *identity = identity_new(id, name, task_id);
+
+	if (!identity)
+		return -ENOMEM;
+	identity_unref(container->identity);
+	container->identity = identity;
+	container->id = identity->id;
+	container->name = identity->name;
+	container->task_id = identity_task(identity);
+	return 0;
+}
+
+struct identity *container_identity(const struct container *container)
+{
+	if (!container->identity)
+		return identity_new(container->id ?: "", container->name ?: "", container->task_id);
+	container->identity->refs++;
+	return container->identity;
+}
+
 void container_done(struct container *container)
 {
 	for (size_t i = 0; i < container->endpoints_n; i++)
@@ -24,8 +78,7 @@ void container_done(struct container *container)
 	free(container->endpoints);
 	free(container->ports);
 	free(container->dns);
-	free(container->name);
-	free(container->task_id);
+	identity_unref(container->identity);
 	free(container->network_ref);
 	free(container->sandbox_key);
 	free(container->cgroup_parent);

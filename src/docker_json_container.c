@@ -24,16 +24,22 @@ static int keep_id(const char *id, struct container *container, struct diag *dia
 {
 	if (!docker_json_is_container_id(id))
 		return diag_set(diag, -EINVAL, "container: \"Id\" is not 64 hex digits: %.70s", id);
-	strcpy(container->id, id);
+	container->id = id; /* the JSON's, until keep_identity() */
 	return 0;
 }
 
-/* Without the leading slash, cut to CONTAINER_NAME_MAX. Always set, so that readers need no NULL
- * check. */
-static int keep_name(const char *name, struct container *container, struct diag *diag)
+/* Without the leading slash. Always set, so that readers need no NULL check. */
+static void keep_name(const char *name, struct container *container)
 {
-	container->name = strndup(name + (name[0] == '/'), CONTAINER_NAME_MAX);
-	return container->name ? 0 : no_memory(diag);
+	container->name = name + (name[0] == '/');
+}
+
+/* Takes copies of the texts of which there were only pointers into the JSON. */
+static int keep_identity(struct container *container, struct diag *diag)
+{
+	return container_identify(container, container->id, container->name, container->task_id)
+		       ? no_memory(diag)
+		       : 0;
 }
 
 static enum container_state state_value(const char *text)
@@ -114,8 +120,7 @@ static int keep_labels(json_t *labels, struct container *container, struct diag 
 	if (r)
 		return r;
 	container->is_task = !strcmp(is_task, "true");
-	if (docker_json_keep(task_id, &container->task_id))
-		return no_memory(diag);
+	container->task_id = *task_id ? task_id : NULL;
 	return container->is_task ? 0 : keep_all_labels(labels, container, diag);
 }
 
@@ -317,7 +322,8 @@ static int keep_listed_name(const json_t *names, struct container *container, st
 		if (strrchr(name, '/') <= name) /* no slash but the first */
 			own_name = name;
 	}
-	return keep_name(own_name, container, diag);
+	keep_name(own_name, container);
+	return 0;
 }
 
 static int keep_listed_ports(const json_t *ports, struct container *container, struct diag *diag)
@@ -380,6 +386,8 @@ static int read_listed(const json_t *item, void *record, struct diag *diag)
 		r = keep_listed_ports(ports, container, diag);
 	if (!r)
 		container->state = state_value(state);
+	if (!r)
+		r = keep_identity(container, diag);
 	return r;
 }
 
@@ -513,8 +521,7 @@ static int read_inspected(const json_t *root, struct container *container, struc
 	r = docker_json_read(root, "container", fields, ARRAY_SIZE(fields), diag);
 	if (!r)
 		r = keep_id(id, container, diag);
-	if (!r)
-		r = keep_name(name, container, diag);
+	keep_name(name, container);
 	if (!r)
 		r = read_one(config, "container Config", &labels_field, diag);
 	if (!r)
@@ -525,6 +532,8 @@ static int read_inspected(const json_t *root, struct container *container, struc
 		r = keep_network_settings(settings, host_config, container, diag);
 	if (!r)
 		r = docker_json_hazards(mounts, host_config, container, diag);
+	if (!r)
+		r = keep_identity(container, diag);
 	container->inspected = !r;
 	return r;
 }

@@ -385,8 +385,16 @@ int picture_take_network(struct picture *picture, struct network *network, uint6
 /* What a list tells anew of a container that is known. */
 static void renew(struct container *old, struct container *listed)
 {
-	swap_text(&old->name, &listed->name);
-	swap_text(&old->task_id, &listed->task_id);
+	const struct container was = *old;
+
+	old->identity = listed->identity;
+	old->id = listed->id;
+	old->name = listed->name;
+	old->task_id = listed->task_id;
+	listed->identity = was.identity;
+	listed->id = was.id;
+	listed->name = was.name;
+	listed->task_id = was.task_id;
 	swap_text(&old->network_ref, &listed->network_ref);
 	swap_text(&old->labels, &listed->labels);
 	old->labels_cut = listed->labels_cut;

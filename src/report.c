@@ -11,10 +11,9 @@
 #include "run-internal.h"
 
 struct said {
-	char id[CONTAINER_ID_LEN + 1];
-	char name[64];
-	enum role role;
-	enum confinement confinement;
+	struct identity *who; /* owned, one reference */
+	enum role role : 8;
+	enum confinement confinement : 8;
 	/* text_hash() of the sentence: two that are taken for one are a line less in the log */
 	uint64_t why;
 };
@@ -34,11 +33,20 @@ int report_new(struct report **ret_report)
 	return 0;
 }
 
+static void forget(struct report *report)
+{
+	for (size_t i = 0; i < report->n; i++)
+		identity_unref(report->said[i].who);
+	free(report->said);
+	report->said = NULL;
+	report->n = 0;
+}
+
 struct report *report_free(struct report *report)
 {
 	if (!report)
 		return NULL;
-	free(report->said);
+	forget(report);
 	free(report);
 	return NULL;
 }
@@ -52,11 +60,11 @@ static enum message message_of(const struct verdict *v)
 				 : MESSAGE_JOB;
 }
 
-static void say(const struct container *c, const struct verdict *v, const struct said *said)
+static void say(const struct container *c, const struct verdict *v)
 {
-	char task[64];
+	char name[64], task[64];
 	const struct log_field fields[] = {
-		{ "JOBFENCE_CONTAINER", said->name },
+		{ "JOBFENCE_CONTAINER", text_safe(c->name, name, sizeof(name)) },
 		{ "JOBFENCE_CONTAINER_ID", c->id },
 		{ "JOBFENCE_TASK", c->task_id ? text_safe(c->task_id, task, sizeof(task)) : NULL },
 		{ "JOBFENCE_CLASS", confinement_name(v->confinement) },
@@ -64,13 +72,13 @@ static void say(const struct container *c, const struct verdict *v, const struct
 	};
 
 	if (v->role == ROLE_BYSTANDER)
-		log_info("bystander %s (%.12s): %s", said->name, c->id, v->why);
+		log_info("bystander %s (%.12s): %s", name, c->id, v->why);
 	else if (v->confined)
 		log_record(message_of(v), fields, ARRAY_SIZE(fields),
-			   "confined container %s (%.12s): %s", said->name, c->id, v->why);
+			   "confined container %s (%.12s): %s", name, c->id, v->why);
 	else
 		log_record(message_of(v), fields, ARRAY_SIZE(fields),
-			   "job %s (task %s, container %.12s): %s", said->name,
+			   "job %s (task %s, container %.12s): %s", name,
 			   c->task_id ? task : "unknown", c->id, v->why);
 }
 
@@ -81,17 +89,18 @@ static bool same(const struct said *a, const struct said *b)
 
 static void say_gone(const struct said *said)
 {
+	char name[64];
 	const struct log_field fields[] = {
-		{ "JOBFENCE_CONTAINER", said->name },
-		{ "JOBFENCE_CONTAINER_ID", said->id },
+		{ "JOBFENCE_CONTAINER", text_safe(said->who->name, name, sizeof(name)) },
+		{ "JOBFENCE_CONTAINER_ID", said->who->id },
 		{ "JOBFENCE_CLASS", confinement_name(said->confinement) },
 	};
 
 	if (said->role == ROLE_JOB)
 		log_record(MESSAGE_JOB_GONE, fields, ARRAY_SIZE(fields), "job %s (%.12s) is gone",
-			   said->name, said->id);
+			   name, said->who->id);
 	else
-		log_info("%s %s (%.12s) is gone", role_name(said->role), said->name, said->id);
+		log_info("%s %s (%.12s) is gone", role_name(said->role), name, said->who->id);
 }
 
 /* Both lists are sorted by id: a walk over the two finds the new, the changed and the gone. */
@@ -101,44 +110,52 @@ static void compare(const struct report *report, const struct said *now, size_t 
 	size_t i = 0, j = 0;
 
 	while (i < report->n || j < n) {
-		int cmp = i == report->n ? 1 : j == n ? -1 : strcmp(report->said[i].id, now[j].id);
+		int cmp = i == report->n ? 1
+			  : j == n       ? -1
+					 : strcmp(report->said[i].who->id, now[j].who->id);
 
 		if (cmp < 0)
 			say_gone(&report->said[i]);
 		if (cmp > 0 || (cmp == 0 && !same(&report->said[i], &now[j])))
-			say(&model->containers[index[j]], &verdicts[index[j]], &now[j]);
+			say(&model->containers[index[j]], &verdicts[index[j]]);
 		i += cmp <= 0;
 		j += cmp >= 0;
 	}
 }
 
-void report_changes(struct report *report, const struct model *model,
-		    const struct verdict *verdicts)
+/* Who is judged, in the model's order; @index: where each is in it. */
+static int collect(const struct model *model, const struct verdict *verdicts, struct report *now,
+		   size_t *index)
 {
-	_cleanup_free_ struct said *now = calloc(model->containers_n + 1, sizeof(*now));
-	_cleanup_free_ size_t *index = calloc(model->containers_n + 1, sizeof(*index));
-	size_t n = 0;
-
-	if (!model->in_sync)
-		return; /* who is gone would be forgotten without a word */
-	if (!now || !index)
-		return; /* a missing log line is no reason to stop */
 	for (size_t i = 0; i < model->containers_n; i++) {
 		const struct container *c = &model->containers[i];
 
 		/* before it was inspected the judgement is not whole: say it once, then */
 		if (!container_is_live(c) || !c->inspected)
 			continue;
-		index[n] = i;
-		memcpy(now[n].id, c->id, sizeof(now[n].id));
-		text_safe(c->name, now[n].name, sizeof(now[n].name));
-		now[n].role = verdicts[i].role;
-		now[n].confinement = verdicts[i].confinement;
-		now[n].why = text_hash(verdicts[i].why);
-		n++;
+		now->said[now->n] = (struct said){ .who = container_identity(c),
+						   .role = verdicts[i].role,
+						   .confinement = verdicts[i].confinement,
+						   .why = text_hash(verdicts[i].why) };
+		if (!now->said[now->n].who)
+			return -ENOMEM;
+		index[now->n++] = i;
 	}
-	compare(report, now, n, model, verdicts, index);
-	free(report->said);
-	report->said = take_ptr(now);
-	report->n = n;
+	return 0;
+}
+
+void report_changes(struct report *report, const struct model *model,
+		    const struct verdict *verdicts)
+{
+	_cleanup_free_ size_t *index = calloc(model->containers_n + 1, sizeof(*index));
+	struct report now = { .said = calloc(model->containers_n + 1, sizeof(*now.said)) };
+
+	/* who is gone would be forgotten without a word; without memory a line comes late */
+	if (!model->in_sync || !now.said || !index || collect(model, verdicts, &now, index) < 0) {
+		forget(&now);
+		return;
+	}
+	compare(report, now.said, now.n, model, verdicts, index);
+	forget(report);
+	*report = now;
 }

@@ -14,7 +14,8 @@
 #include "jobfence/addr.h"
 
 #define CONTAINER_ID_LEN 64
-#define CONTAINER_NAME_MAX 255 /* longer names are cut */
+#define CONTAINER_NAME_MAX 255  /* longer names are cut */
+#define CONTAINER_TASK_MAX 4095 /* longer ids of tasks as well */
 
 #define LABEL_IS_TASK "ai.dstack.shim.is-task" /* "true" (dstack runner/internal/shim/docker.go) */
 #define LABEL_TASK_ID "ai.dstack.shim.task-id"
@@ -71,35 +72,41 @@ struct port_binding {
 	uint16_t container_port; /* host byte order */
 };
 
-struct container {
+/* Who a container is: shared by all that name it, and outlives it in their hands. Never changes. */
+struct identity {
+	uint32_t refs;
+	uint32_t task_at; /* where in name[] the id of its task is; 0: it has none */
 	char id[CONTAINER_ID_LEN + 1];
-	char *name;        /* owned; without the leading slash */
-	char *task_id;     /* owned; NULL without the label */
-	char *network_ref; /* owned; see enum network_kind; else NULL */
-	char *sandbox_key; /* owned; path of the network namespace; NULL while unknown */
+	char name[];
+};
+
+struct container {
+	struct identity *identity; /* owned, one reference; NULL where the next three are static */
+	const char *id;            /* hex digits */
+	const char *name;          /* without the leading slash */
+	const char *task_id;       /* NULL without the label */
+	char *network_ref;         /* owned; see enum network_kind; else NULL */
+	char *sandbox_key;         /* owned; path of the network namespace; NULL while unknown */
 	char *cgroup_parent; /* owned; HostConfig.CgroupParent; NULL where it is the engine's default */
 	char *labels; /* owned; of containers that are no jobs: "key=value" strings, each with its
 		       * NUL, and an empty one behind the last; NULL where none */
-	bool labels_cut;   /* there are more than are kept */
 	char *hazard_text; /* owned; details for people ("/data, CAP_NET_ADMIN"); NULL where none */
-	bool is_task;      /* has LABEL_IS_TASK=true */
-	bool no_net_raw;   /* CAP_NET_RAW was dropped: no raw, packet or XDP sockets */
-	bool inspected; /* false: only what the list says is known (no cpu, memory, hazards, ports) */
-	enum container_state state;
-	enum network_kind network_kind;
-	int64_t nano_cpus;  /* HostConfig.NanoCpus */
-	int64_t memory;     /* HostConfig.Memory, bytes */
-	pid_t pid;          /* init process in the host's pid namespace; 0 while not running */
-	uint32_t hazards;   /* enum hazard */
-	uint64_t cgroup_id; /* inode of its cgroup v2 folder; 0 while unknown; filled by cgroup.c */
 	struct endpoint *endpoints; /* owned */
-	size_t endpoints_n;
 	struct port_binding *ports; /* owned */
-	size_t ports_n;
 	/* HostConfig.Dns. Whoever made the container chose it (dstack's shim, or another user of
 	 * the Docker socket); what runs in it cannot change it. */
 	struct ip_addr *dns; /* owned */
-	size_t dns_n;
+	uint32_t endpoints_n, ports_n, dns_n;
+	uint32_t hazards;  /* enum hazard */
+	int64_t nano_cpus; /* HostConfig.NanoCpus */
+	int64_t memory;    /* HostConfig.Memory, bytes */
+	pid_t pid;         /* init process in the host's pid namespace; 0 while not running */
+	enum container_state state : 8;
+	enum network_kind network_kind : 8;
+	bool labels_cut; /* there are more than are kept */
+	bool is_task;    /* has LABEL_IS_TASK=true */
+	bool no_net_raw; /* CAP_NET_RAW was dropped: no raw, packet or XDP sockets */
+	bool inspected; /* false: only what the list says is known (no cpu, memory, hazards, ports) */
 };
 
 struct network {
@@ -119,6 +126,15 @@ struct network_endpoint {
 	struct mac_addr mac;
 	struct ip_addr ip4, ip6;
 };
+
+/* Gives @container an identity of its own with copies of the texts, which may be its present ones;
+ * @task_id NULL or "": none. Returns 0, or -ENOMEM with @container as it was. */
+int container_identify(struct container *container, const char *id, const char *name,
+		       const char *task_id);
+/* A reference to keep; of a container without an identity to a copy. NULL: no memory. */
+struct identity *container_identity(const struct container *container);
+const char *identity_task(const struct identity *identity); /* NULL: none */
+struct identity *identity_unref(struct identity *identity); /* NULL is fine; returns NULL */
 
 /* Release what is owned and zero the struct; accept zeroed and half-built ones. */
 void container_done(struct container *container);

@@ -47,16 +47,16 @@ static void make_container(struct bench_model *bench, size_t i)
 {
 	struct container *c = &bench->containers[i];
 	bool job = i % 10 != 9;
-	char text[80];
+	char id[CONTAINER_ID_LEN + 1], text[80], name[80], task[80];
 
 	/* in the order of their ids, as the engine's client keeps them */
-	standin_id(i, c->id);
+	standin_id(i, id);
 	snprintf(text, sizeof(text), "%08zx", i);
-	memcpy(c->id, text, 8);
-	snprintf(text, sizeof(text), "bench-run-%zu-0-0-%08zx", i, i);
-	c->name = must(strdup(text));
-	snprintf(text, sizeof(text), "%08zx-5b1c-4d4e-9a7b-0123456789ab", i);
-	c->task_id = job ? must(strdup(text)) : NULL;
+	memcpy(id, text, 8);
+	snprintf(name, sizeof(name), "bench-run-%zu-0-0-%08zx", i, i);
+	snprintf(task, sizeof(task), "%08zx-5b1c-4d4e-9a7b-0123456789ab", i);
+	if (container_identify(c, id, name, job ? task : NULL) < 0)
+		die("out of memory");
 	c->sandbox_key = must(strdup("/run/docker/netns/x"));
 	c->is_task = job;
 	c->inspected = true;

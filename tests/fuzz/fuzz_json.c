@@ -60,10 +60,11 @@ static void check_container(const struct container *c, bool inspected)
 /* The same container before anything but its label is known of it. */
 static void check_unread(const struct container *c)
 {
-	struct container unread = { .is_task = c->is_task, .state = c->state, .name = c->name };
+	struct container unread = {
+		.id = c->id, .is_task = c->is_task, .state = c->state, .name = c->name
+	};
 	struct fuzz_host host;
 
-	strcpy(unread.id, c->id);
 	fuzz_host_init(&host, &unread, 1);
 	fuzz_check_policy(&host);
 }
@@ -90,18 +91,19 @@ static void check_company(const struct container *c)
 				       .ip4 = { AF_INET, { 172, 17, 0, 2 } } };
 	static struct endpoint two = { .network_id = FUZZ_NET_USER,
 				       .ip4 = { AF_INET, { 172, 18, 0, 2 } } };
-	struct container all[3] = { 0 };
+	static char first[CONTAINER_ID_LEN + 1], last[CONTAINER_ID_LEN + 1];
+	struct container all[3] = { { .id = first }, { 0 }, { .id = last } };
 
-	memset(all[0].id, '0', CONTAINER_ID_LEN);
-	memset(all[2].id, 'f', CONTAINER_ID_LEN);
+	memset(first, '0', CONTAINER_ID_LEN);
+	memset(last, 'f', CONTAINER_ID_LEN);
 	if (strcmp(c->id, all[0].id) <= 0 || strcmp(c->id, all[2].id) >= 0)
 		return;
-	all[0].name = (char *)"train-0-0-01234567";
+	all[0].name = "train-0-0-01234567";
 	all[0].is_task = all[0].inspected = all[2].inspected = true;
 	all[0].state = all[2].state = CONTAINER_RUNNING;
 	all[0].network_kind = NETWORK_KIND_BRIDGE;
 	all[0].endpoints = &one;
-	all[2].name = (char *)"web";
+	all[2].name = "web";
 	all[2].network_kind = NETWORK_KIND_USER;
 	all[2].endpoints = &two;
 	all[0].endpoints_n = all[2].endpoints_n = 1;

@@ -116,6 +116,7 @@ static char *render(const struct expected *expected)
 static void fill(struct fuzz_host *host, struct container *containers, struct endpoint *endpoint,
 		 char *const *names)
 {
+	static char ids[2][CONTAINER_ID_LEN + 1];
 	const char *device = device_name(names[NAME_DEVICE]);
 
 	*endpoint = (struct endpoint){ .network_id = FUZZ_NET_DOCKER0,
@@ -123,8 +124,10 @@ static void fill(struct fuzz_host *host, struct container *containers, struct en
 				       .mac = { { 2, 0x42, 0xac, 0x11, 0, 2 } },
 				       .ip4 = { AF_INET, { 172, 17, 0, 2 } } };
 	memset(containers, 0, 2 * sizeof(*containers));
-	memset(containers[0].id, 'a', CONTAINER_ID_LEN);
-	memset(containers[1].id, 'b', CONTAINER_ID_LEN);
+	memset(ids[0], 'a', CONTAINER_ID_LEN);
+	memset(ids[1], 'b', CONTAINER_ID_LEN);
+	containers[0].id = ids[0];
+	containers[1].id = ids[1];
 	containers[0].name = containers[1].name = names[NAME_CONTAINER];
 	containers[0].task_id = names[NAME_TASK];
 	containers[0].is_task = containers[0].inspected = containers[1].inspected = true;

@@ -139,12 +139,13 @@ static void gives_up(void **state)
 /* A number is not enough: it has to be the container's process, where the engine has it. */
 static void stands_nowhere_else(void **state)
 {
-	struct container container = { .pid = getpid() };
+	char id[CONTAINER_ID_LEN + 1] = "";
+	struct container container = { .id = id, .pid = getpid() };
 	struct prober prober = { 0 };
 	struct diag diag;
 	pid_t pid;
 
-	memset(container.id, 'a', CONTAINER_ID_LEN);
+	memset(id, 'a', CONTAINER_ID_LEN);
 	assert_int_equal(prober_start(&container, true, NULL, &prober, &diag), -ESRCH);
 	assert_false(prober_is_there(&container));
 	container.pid = 0;

@@ -50,10 +50,10 @@ static void set_container(struct fixture *f, size_t i, const char *id, char *nam
 	static char sandbox[3][32];
 	char text[32];
 
-	strcpy(f->containers[i].id, id);
+	f->containers[i].id = id;
 	f->containers[i].name = name;
 	f->containers[i].is_task = job;
-	f->containers[i].task_id = job ? (char *)"4711" : NULL;
+	f->containers[i].task_id = job ? "4711" : NULL;
 	f->containers[i].inspected = true;
 	f->containers[i].state = CONTAINER_RUNNING;
 	f->containers[i].network_kind = NETWORK_KIND_BRIDGE;

@@ -75,15 +75,16 @@ static void publish(struct fixture *f, size_t i, const char *host_ip, uint16_t h
 
 static void set_container(struct fixture *f, size_t i)
 {
-	static char sandbox[CONTAINERS][32];
+	static char sandbox[CONTAINERS][32], ids[CONTAINERS][CONTAINER_ID_LEN + 1];
 	struct container *c = &f->containers[i];
 	struct link *link = &f->links[3 + i];
 	char text[48];
 
-	memset(c->id, (int)('a' + i), CONTAINER_ID_LEN);
-	c->name = (char *)people[i].name;
+	memset(ids[i], (int)('a' + i), CONTAINER_ID_LEN);
+	c->id = ids[i];
+	c->name = people[i].name;
 	c->is_task = people[i].job;
-	c->task_id = people[i].job ? (char *)"4711" : NULL;
+	c->task_id = people[i].job ? "4711" : NULL;
 	c->inspected = true;
 	c->state = CONTAINER_RUNNING;
 	c->network_kind = people[i].on_host ? NETWORK_KIND_HOST : NETWORK_KIND_BRIDGE;

@@ -479,12 +479,12 @@ static void job_number_is_read_from_the_end(void **state)
 static struct container link_to(const char *id, const char *name, const char *ref)
 {
 	struct container container = {
-		.name = (char *)name,
+		.id = id,
+		.name = name,
 		.network_ref = (char *)ref,
 		.network_kind = ref ? NETWORK_KIND_CONTAINER : NETWORK_KIND_BRIDGE,
 	};
 
-	snprintf(container.id, sizeof(container.id), "%s", id);
 	return container;
 }
 

@@ -20,9 +20,10 @@ static const char *id_of(unsigned number, char id[static CONTAINER_ID_LEN + 1])
 
 static struct container make(unsigned number, enum container_state state)
 {
-	struct container c = { .state = state, .name = strdup("name") };
+	struct container c = { .state = state };
+	char id[CONTAINER_ID_LEN + 1];
 
-	id_of(number, c.id);
+	assert_int_equal(container_identify(&c, id_of(number, id), "name", NULL), 0);
 	return c;
 }
 
@@ -308,12 +309,36 @@ static void an_empty_list_empties_the_picture(void **state)
 	picture_done(&p);
 }
 
+/* Who holds the identity of before has what it was; the picture has what the newer list tells. */
+static void a_newer_list_renames(void **state)
+{
+	struct picture p = { 0 };
+	struct container renamed = { .state = CONTAINER_RUNNING };
+	struct identity *held;
+	char id[CONTAINER_ID_LEN + 1];
+
+	inspected(&p, 1, CONTAINER_RUNNING, 9, 7, 1);
+	held = container_identity(find(&p, 1));
+	assert_int_equal(container_identify(&renamed, id_of(1, id), "renamed", "4711"), 0);
+	assert_int_equal(picture_take_listed(&p, &renamed, 2), 0);
+	assert_string_equal(find(&p, 1)->name, "renamed");
+	assert_string_equal(find(&p, 1)->task_id, "4711");
+	assert_string_equal(find(&p, 1)->id, id_of(1, id));
+	assert_int_equal(find(&p, 1)->endpoints_n, 1);
+	assert_int_equal(held->refs, 1);
+	assert_string_equal(held->name, "name");
+	assert_null(identity_task(held));
+	identity_unref(held);
+	picture_done(&p);
+}
+
 static void doubles_in_a_list_are_one(void **state)
 {
 	struct picture p = { 0 };
 	struct picture_list list = make_list(1, 3, 10);
 
-	strcpy(list.containers[1].id, list.containers[0].id);
+	assert_int_equal(
+		container_identify(&list.containers[1], list.containers[0].id, "name", NULL), 0);
 	assert_int_equal(picture_take_list(&p, &list), 0);
 	picture_list_done(&list);
 	assert_int_equal(p.containers_n, 2);
@@ -353,6 +378,7 @@ int main(void)
 		cmocka_unit_test(a_list_keeps_inspected_facts),
 		cmocka_unit_test(a_whole_list_replaces_the_picture),
 		cmocka_unit_test(an_empty_list_empties_the_picture),
+		cmocka_unit_test(a_newer_list_renames),
 		cmocka_unit_test(doubles_in_a_list_are_one),
 		cmocka_unit_test(removing_keeps_the_order),
 	};

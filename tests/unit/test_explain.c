@@ -64,11 +64,12 @@ static void near_names(void **state)
 static void many(void **state)
 {
 	static struct container lots[40];
-	static char names[40][200];
+	static char names[40][200], ids[40][CONTAINER_ID_LEN + 1];
 	struct found found;
 
 	for (size_t i = 0; i < 40; i++) {
-		snprintf(lots[i].id, sizeof(lots[i].id), "%064zu", i);
+		snprintf(ids[i], sizeof(ids[i]), "%064zu", i);
+		lots[i].id = ids[i];
 		memset(names[i], 'x', 180);
 		lots[i].name = names[i];
 	}

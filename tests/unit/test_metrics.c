@@ -77,7 +77,7 @@ struct fixture {
 	struct tally_counts tally;
 	struct metrics_view view;
 	struct container containers[MANY];
-	char names[MANY][16];
+	char names[MANY][16], ids[MANY][16];
 	uint64_t cgroup_id[MANY];
 	int nsid[MANY];
 	struct network network;
@@ -100,8 +100,9 @@ static void make_containers(struct fixture *f, bool many, struct model *model)
 	for (size_t i = 0; i < MANY; i++) {
 		f->containers[i] = some[0];
 		f->containers[i].name = f->containers[i].task_id = f->names[i];
+		f->containers[i].id = f->ids[i];
 		snprintf(f->names[i], sizeof(f->names[i]), "j%03zu", i);
-		memcpy(f->containers[i].id, f->names[i], sizeof(f->names[i]));
+		strcpy(f->ids[i], f->names[i]);
 		f->cgroup_id[i] = 100 + i;
 	}
 	model->containers_n = MANY;

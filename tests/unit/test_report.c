@@ -47,8 +47,8 @@ static void who_went_while_the_engine_was_away_is_told(void **state)
 	struct model model = { .containers = containers, .containers_n = 2, .in_sync = true };
 	struct report *r = NULL;
 
-	strcpy(containers[0].id, "1111111111111111");
-	strcpy(containers[1].id, "2222222222222222");
+	containers[0].id = "1111111111111111";
+	containers[1].id = "2222222222222222";
 	assert_int_equal(report_new(&r), 0);
 	report(r, &model);
 	assert_non_null(strstr(text, "job one "));
@@ -71,6 +71,30 @@ static void who_went_while_the_engine_was_away_is_told(void **state)
 	report_free(r);
 }
 
+/* The container is another one's memory by then, or its name another. */
+static void who_is_gone_is_called_as_it_was(void **state)
+{
+	struct container container = { .state = CONTAINER_RUNNING, .inspected = true };
+	struct model model = { .containers = &container, .containers_n = 1, .in_sync = true };
+	struct report *r = NULL;
+
+	assert_int_equal(container_identify(&container, "3333333333333333", "old", "task"), 0);
+	assert_string_equal(container.task_id, "task");
+	assert_int_equal(report_new(&r), 0);
+	report(r, &model);
+	assert_non_null(strstr(text, "job old "));
+	/* shared, and not copied */
+	assert_int_equal(container.identity->refs, 2);
+	assert_int_equal(container_identify(&container, container.id, "new", NULL), 0);
+	assert_string_equal(container.id, "3333333333333333");
+	assert_null(container.task_id);
+	container_done(&container);
+	model.containers_n = 0;
+	report(r, &model);
+	assert_non_null(strstr(text, "job old (333333333333) is gone\n"));
+	report_free(r);
+}
+
 /* As a record: what is worst about a job is what it is called for. */
 static void each_judgement_has_its_message(void **state)
 {
@@ -85,13 +109,13 @@ static void each_judgement_has_its_message(void **state)
 		{ { .role = ROLE_JOB, .unconfinable = true, .violation = true },
 		  MESSAGE_UNCONFINABLE },
 	};
-	struct container container = { .name = "one",
+	struct container container = { .id = "1111111111111111",
+				       .name = "one",
 				       .task_id = "4f\nPRIORITY=0",
 				       .state = CONTAINER_RUNNING,
 				       .inspected = true };
 	struct model model = { .containers = &container, .containers_n = 1, .in_sync = true };
 
-	strcpy(container.id, "1111111111111111");
 	journal_open();
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct report *r = NULL;
@@ -117,6 +141,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_went_while_the_engine_was_away_is_told),
+		cmocka_unit_test(who_is_gone_is_called_as_it_was),
 		cmocka_unit_test(each_judgement_has_its_message),
 	};
 
