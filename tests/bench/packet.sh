@@ -121,7 +121,7 @@ flow() {
 	[ "$who" != host ] || traffic=$HOST_DIR/traffic
 	value=$(exec_from "$who" "$traffic" "$kind" "$PACKET_SECONDS" "$4") ||
 		{ fail "$VARIANT $SIZE: $metric.$kind"; return; }
-	sample "packet.$metric.$kind" "$VARIANT" "$SIZE" ns "$value"
+	sample "$PACKET_AS.$metric.$kind" "$VARIANT" "$SIZE" ns "$value"
 }
 
 flows() {
@@ -160,8 +160,29 @@ timed() {
 		sample packet.set_up "$VARIANT" "$SIZE" ms $(((${EPOCHREALTIME/./} - begun) / 1000))
 }
 
+# Whether the number of jobs matters: 1, 10,000, 1, 10,000, … 1, so that each 10,000 lies between two 1 and
+# a clock rate that wanders falls on both.
+packet_flatness() {
+	local i PACKET_AS=flat VARIANT=jobfence SIZE
+
+	for ((i = 0; i <= 2 * $(quick 1 8); i++)); do
+		SIZE=$((i % 2 ? 10000 : 1))
+		if packet_jobfence "$SIZE"; then
+			flow loopback gamma connections "127.0.0.1:$PACKET_PORT"
+			flow loopback gamma trips "127.0.0.1:$PACKET_PORT"
+			flow to_bridge host connections "$1"
+			flow to_bridge host trips "$1"
+			flow to_internet alpha connections "$INET4:$PACKET_PORT"
+			flow to_internet alpha trips "$INET4:$PACKET_PORT"
+		else
+			fail "jobfence with $SIZE jobs could not be set up"
+		fi
+		packet_clear
+	done
+}
+
 bench_packet() {
-	local round n VARIANT SIZE PACKET_SECONDS
+	local round n VARIANT SIZE PACKET_SECONDS PACKET_AS=packet
 
 	PACKET_SECONDS=$(quick 0.2 0.5)
 	packet_host && packet_capture || { fail "private host"; return; }
@@ -178,4 +199,5 @@ bench_packet() {
 		done
 	done
 	[ -n "$QUICK" ] || packet_case nft 'per container, nft' 10000
+	packet_flatness "$(container_ip4 alpha):$PACKET_PORT"
 }
