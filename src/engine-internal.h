@@ -253,7 +253,7 @@ struct engine {
 
 	sd_event_source *work;     /* defer: sends asks, tells the change */
 	sd_event_source *retry;    /* connects */
-	sd_event_source *watch;    /* inotify, while lost: the socket is made */
+	sd_event_source *watch;    /* inotify: the socket is made, or goes */
 	sd_event_source *deadline; /* of the stream's head, then of the inspections */
 	sd_event_source *later;    /* a refresh after something was missed */
 	sd_event_source *settled;  /* the periodic look may be told */

@@ -33,6 +33,9 @@
 #define INSPECTING_EACH_US 10000 /* and so much for each container: a busy engine is no hung one */
 #define SLACK_US 1000
 #define SOCKET_MADE_US 20000 /* from bind() to listen(), with room */
+#define SOCKET_MADE (IN_CREATE | IN_MOVED_TO | IN_ATTRIB)
+#define SOCKET_GONE (IN_DELETE | IN_MOVED_FROM)
+#define FOLDER_GONE (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)
 
 static void arm(sd_event_source *timer, uint64_t after_us)
 {
@@ -78,17 +81,24 @@ static int on_watch(sd_event_source *source, const struct inotify_event *event, 
 {
 	struct engine *engine = data;
 	const char *slash = strrchr(engine->socket_path, '/');
+	bool folder = event->mask & FOLDER_GONE;
 
-	if (engine->state != ENGINE_LOST || !event->len || !slash ||
-	    strcmp(event->name, slash + 1) != 0)
+	if (folder)
+		engine->watch = sd_event_source_disable_unref(engine->watch);
+	else if (!event->len || !slash || strcmp(event->name, slash + 1) != 0)
 		return 0;
-	engine->retry_ms = RETRY_MIN_MS;
-	arm(engine->retry, SOCKET_MADE_US);
+	if (engine->state != ENGINE_LOST) {
+		engine_ping(engine);
+	} else if (event->mask & SOCKET_MADE) {
+		engine->retry_ms = RETRY_MIN_MS;
+		arm(engine->retry, SOCKET_MADE_US);
+	}
 	return 0;
 }
 
-/* An engine that returns is seen at once, however long the backoff: its containers run already.
- * Without the watch (no such folder) the backoff alone must do. */
+/* An engine that returns is seen at once, however long the backoff: its containers run already. So is
+ * another one behind the same path, while the old one's stream goes on. Without the watch (no such folder)
+ * the backoff and the periodic look must do. */
 static void watch_for_socket(struct engine *engine)
 {
 	const char *slash = strrchr(engine->socket_path, '/');
@@ -101,7 +111,7 @@ static void watch_for_socket(struct engine *engine)
 	if (!folder)
 		return;
 	if (sd_event_add_inotify(engine->event, &engine->watch, folder,
-				 IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR, on_watch,
+				 SOCKET_MADE | SOCKET_GONE | FOLDER_GONE | IN_ONLYDIR, on_watch,
 				 engine) < 0)
 		return;
 	sd_event_source_set_description(engine->watch, "engine-watch");
@@ -221,7 +231,7 @@ static int on_retry(sd_event_source *source, uint64_t now, void *data)
 void engine_connected(struct engine *engine)
 {
 	engine->state = ENGINE_SYNCING;
-	engine->watch = sd_event_source_disable_unref(engine->watch);
+	watch_for_socket(engine);
 	engine_touched(engine);
 }
 
@@ -338,6 +348,7 @@ void engine_ping(struct engine *engine)
 void engine_refresh(struct engine *engine)
 {
 	disarm(engine->settled);
+	watch_for_socket(engine);
 	look_begin(engine);
 	engine_ping(engine);
 	refresh_start(engine);

@@ -32,7 +32,7 @@ tap_start() {
 unknown_requests() {
 	local pattern
 
-	pattern=$(IFS='|'; echo "/_ping|${KNOWN[*]}") # the ping comes where the engine says nothing for long
+	pattern=$(IFS='|'; echo "/_ping|${KNOWN[*]}") # the ping comes with the periodic look
 	grep -vE "^GET ($pattern) HTTP/1\.1\$" "$HOST_DIR/requests"
 }
 

@@ -39,16 +39,16 @@ place_make() { # NUMBER: namespace, port and servers of one container
 }
 
 # A host's second one takes the orders from then on; the first lives, unheard.
-fake_start() {
+fake_start() { # [SOCKET]
 	ORDERS=$HOST_DIR/orders-${#ORDERS_OF[@]}
 	mkfifo "$ORDERS" || return 1
 	# shellcheck disable=SC2016 # for the inner shell
-	host_spawn engine "$HOST_DIR/fake.log" sh -c 'exec fakeengine /run/docker.sock <"$1"' sh "$ORDERS"
+	host_spawn engine "$HOST_DIR/fake.log" sh -c 'exec fakeengine "$2" <"$1"' sh "$ORDERS" "${1:-/run/docker.sock}"
 	disown "$HOST_SPAWNED"
 	exec {FD}>"$ORDERS"
 	ORDERS_OF[$HOST_NAME,$FD]=open
 	ORDERS_TO[$HOST_NAME]=$FD
-	host_wait 2000 host_exec test -S /run/docker.sock
+	host_wait 2000 host_exec test -S "${1:-/run/docker.sock}"
 }
 declare -A ORDERS_OF=() ORDERS_TO=()
 
@@ -124,14 +124,14 @@ generations() { grep -c 'new generation .*(jobfence)' "$HOST_DIR/monitor.log"; }
 
 # --- lies ----------------------------------------------------------------------------------------------
 
-# Two hosts whose test is to wait; what they wait for comes while the third is busy.
+# Hosts whose test is to wait; what they wait for comes while another is busy.
 wait_begin() {
 	bare_host replaced
 	fake put job 1 2
 	jobfence_up || broken "jobfence"
 	check_that "control: elements with a job's published port" "$(ports_named 20001)" -gt 0
-	host_exec mv /run/docker.sock /run/docker.sock.old
-	fake_start || broken "fakeengine"
+	fake_start /run/other.sock || broken "fakeengine"
+	host_exec mv /run/other.sock /run/docker.sock # the first one's stream goes on
 	fake put job 2 3
 	[ -n "$LONG" ] || return 0
 	bare_host unseen
@@ -148,7 +148,7 @@ wait_begin() {
 wait_end() {
 	section "another engine behind the same path"
 	host_use replaced
-	host_wait 95000 has_line 'lost: .*another process'
+	host_wait 5000 has_line 'lost: .*another process'
 	check "noticed" 0 $?
 	true_now "the other's list counts" 10000
 	check "its new job is known" 1 "$(lines 'job run-3-0')"

@@ -150,7 +150,45 @@ static void a_removed_socket_is_noticed(void **state)
 	start(fx);
 	WAIT_IN_SYNC(fx);
 	assert_int_equal(unlink(fake_engine_socket(fx->fake)), 0); /* the stream lives on */
-	engine_refresh(fx->engine);
+	WAIT(fx, fx->view.state == ENGINE_LOST);
+}
+
+/* What is asked then is a question of its own: the same engine behind it is no loss. */
+static void a_socket_that_moves_is_asked(void **state)
+{
+	struct fixture *fx = *state;
+	char aside[200];
+
+	start(fx);
+	WAIT_IN_SYNC(fx);
+	run_for(fx, 50);
+	assert_int_equal(fake_engine_count(fx->fake, "GET /_ping"), 0);
+	snprintf(aside, sizeof(aside), "%s.aside", fake_engine_socket(fx->fake));
+	assert_int_equal(link(fake_engine_socket(fx->fake), aside), 0);
+	assert_int_equal(rename(aside, fake_engine_socket(fx->fake)), 0); /* one inode: nothing */
+	assert_int_equal(chmod(fake_engine_socket(fx->fake), 0666), 0);
+	WAIT(fx, fake_engine_count(fx->fake, "GET /_ping") == 1);
+	run_for(fx, 50);
+	assert_int_equal(fx->view.state, ENGINE_IN_SYNC);
+	assert_int_equal(unlink(aside), 0);
+}
+
+/* The folder that is watched goes, and another one is at its place. */
+static void a_folder_that_comes_again_is_watched(void **state)
+{
+	struct fixture *fx = *state;
+	char folder[200], aside[220];
+
+	start(fx);
+	WAIT_IN_SYNC(fx);
+	snprintf(folder, sizeof(folder), "%s", fake_engine_socket(fx->fake));
+	*strrchr(folder, '/') = '\0';
+	snprintf(aside, sizeof(aside), "%s.aside", folder);
+	assert_int_equal(rename(folder, aside), 0);
+	WAIT(fx, fx->view.state == ENGINE_LOST);
+	assert_int_equal(rename(aside, folder), 0);
+	WAIT_IN_SYNC(fx);
+	assert_int_equal(unlink(fake_engine_socket(fx->fake)), 0);
 	WAIT(fx, fx->view.state == ENGINE_LOST);
 }
 
@@ -379,6 +417,8 @@ int main(void)
 		TEST(a_restart_of_the_engine),
 		TEST(a_hung_engine_is_lost),
 		TEST(a_removed_socket_is_noticed),
+		TEST(a_socket_that_moves_is_asked),
+		TEST(a_folder_that_comes_again_is_watched),
 		TEST(a_stream_that_never_begins),
 		TEST(answers_that_lose),
 		TEST(raw_answers_that_lose),
