@@ -426,22 +426,26 @@ static bool has_ended(const struct ruleset *desired, const struct ruleset *actua
 	return false;
 }
 
-bool plan_elements_suffice(const struct ruleset *desired, const struct ruleset *actual)
+bool plan_elements_suffice(const struct ruleset *desired, const struct ruleset *actual,
+			   uint64_t same)
 {
-	for (size_t i = 0; i < SET_MAX; i++)
+	for (size_t i = 0; i < SET_MAX; i++) {
+		if (same & SET_BIT_OF(i))
+			continue;
 		if (set_spec((enum set_id)i)->interval &&
 		    !elems_equal(&desired->sets[i], &actual->sets[i]))
 			return false;
-	for (size_t i = 0; i < SET_MAX; i++)
 		if (has_ended(desired, actual, (enum set_id)i))
 			return false;
+	}
 	return true;
 }
 
-int plan_elements(const struct ruleset *desired, const struct ruleset *actual, struct ops *ret_ops)
+int plan_elements(const struct ruleset *desired, const struct ruleset *actual, uint64_t same,
+		  struct ops *ret_ops)
 {
 	_cleanup_(ops_done) struct ops ops = { 0 };
-	int r = plan_all_sets(desired, actual, NULL, 0, &ops);
+	int r = plan_all_sets(desired, actual, NULL, same, &ops);
 
 	if (r < 0)
 		return r;

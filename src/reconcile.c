@@ -4,8 +4,8 @@
  * netdev has one of its own behind it: a port that is gone in between fails it, and nothing else may
  * fail with it. The fast path trusts what was committed last; it is left whenever something other
  * than elements may differ (first step, other rules, intervals, a failure, foreign hands, an engine
- * that has not told all, an element that was refused and left out). A failed step leaves the fence
- * whole and forgets the picture, so that the next one reads the kernel.
+ * that has not told all, an element that was refused and left out). A step that fails at the kernel leaves
+ * the fence whole and forgets the picture, so that the next one reads the kernel.
  */
 #include "jobfence/reconcile.h"
 
@@ -439,11 +439,11 @@ static int run_full(struct reconcile *reconcile, const struct model *model,
 }
 
 static int run_elements(struct reconcile *reconcile, const struct ruleset *desired,
-			const struct ruleset *actual, struct reconcile_result *result,
-			struct diag *diag)
+			const struct ruleset *actual, uint64_t same,
+			struct reconcile_result *result, struct diag *diag)
 {
 	_cleanup_(ops_done) struct ops ops = { 0 };
-	int r = plan_elements(desired, actual, &ops);
+	int r = plan_elements(desired, actual, same, &ops);
 
 	if (ops.n > 0)
 		reconcile->mended = 0;
@@ -459,6 +459,7 @@ int reconcile_run(struct reconcile *reconcile, const struct config *config,
 	_cleanup_(ruleset_freep) struct ruleset *desired = NULL, *actual = NULL;
 	_cleanup_free_ struct verdict *verdicts = NULL;
 	struct skeleton_params params;
+	uint64_t same = 0;
 	int r = policy_build(config, model, &desired, &verdicts);
 
 	*ret_result = (struct reconcile_result){ 0 };
@@ -471,10 +472,10 @@ int reconcile_run(struct reconcile *reconcile, const struct config *config,
 		skeleton_build(&params, reconcile->skeleton);
 		reconcile_touched(reconcile);
 	}
-	if (reconcile->actual && ruleset_unpack(reconcile->actual, &actual) < 0)
+	if (reconcile->actual && ruleset_unpack(reconcile->actual, desired, &actual, &same) < 0)
 		return diag_set(diag, -ENOMEM, "no memory for what the kernel has");
-	if (actual && keeps_nothing(desired) && plan_elements_suffice(desired, actual))
-		r = run_elements(reconcile, desired, actual, ret_result, diag);
+	if (actual && keeps_nothing(desired) && plan_elements_suffice(desired, actual, same))
+		r = run_elements(reconcile, desired, actual, same, ret_result, diag);
 	else
 		r = run_full(reconcile, model, desired, ret_result, diag);
 	reconcile_forget(reconcile);

@@ -216,12 +216,15 @@ bool ruleset_keeps(const struct ruleset *ruleset, const struct elem *elem)
 	return !ends;
 }
 
+bool elem_extra_equal(const struct elem_extra *a, const struct elem_extra *b)
+{
+	return memcmp(a->last, b->last, sizeof(a->last)) == 0 && a->data == b->data &&
+	       ends_equal(a->ends, b->ends);
+}
+
 bool elem_equal(const struct elem *a, const struct elem *b)
 {
-	const struct elem_extra *of_a = elem_extra(a), *of_b = elem_extra(b);
-
-	return elem_cmp(a, b) == 0 && memcmp(of_a->last, of_b->last, sizeof(of_a->last)) == 0 &&
-	       of_a->data == of_b->data && ends_equal(of_a->ends, of_b->ends) &&
+	return elem_cmp(a, b) == 0 && elem_extra_equal(elem_extra(a), elem_extra(b)) &&
 	       strcmp(a->comment ?: "", b->comment ?: "") == 0;
 }
 

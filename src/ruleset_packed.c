@@ -74,10 +74,45 @@ int ruleset_pack(struct ruleset *ruleset, struct packed **ret_packed)
 	return 0;
 }
 
+/* The element at @at, but for its key. */
+static struct elem read_elem(const struct packed_set *packed, const uint8_t *at, uint32_t len)
+{
+	struct elem elem;
+
+	memcpy(&elem.comment, at + len, sizeof(elem.comment));
+	elem.extra = NULL;
+	if (packed->extras)
+		memcpy(&elem.extra, at + len + sizeof(elem.comment), sizeof(elem.extra));
+	return elem;
+}
+
+static bool is_same(enum set_id set, const struct packed_set *packed, const struct elems *elems)
+{
+	uint32_t len = set_key_len(set_spec(set));
+	size_t step = stride(set, packed->extras);
+
+	if (packed->n != elems->n)
+		return false;
+	for (size_t i = 0; i < elems->n; i++) {
+		const struct elem *wanted = &elems->elem[i];
+		const uint8_t *at = packed->bytes + i * step;
+		struct elem elem;
+
+		if (memcmp(at, wanted->key, len) != 0)
+			return false;
+		elem = read_elem(packed, at, len);
+		if (strcmp(elem.comment ?: "", wanted->comment ?: "") != 0 ||
+		    ((elem.extra || wanted->extra) &&
+		     !elem_extra_equal(elem_extra(&elem), elem_extra(wanted))))
+			return false;
+	}
+	return true;
+}
+
 static int unpack_set(enum set_id set, const struct packed_set *packed, struct elems *elems)
 {
 	uint32_t len = set_key_len(set_spec(set));
-	const uint8_t *at = packed->bytes;
+	size_t step = stride(set, packed->extras);
 
 	if (packed->n == 0)
 		return 0;
@@ -86,26 +121,34 @@ static int unpack_set(enum set_id set, const struct packed_set *packed, struct e
 		return -ENOMEM;
 	elems->n = elems->cap = packed->n;
 	for (size_t i = 0; i < elems->n; i++) {
+		const uint8_t *at = packed->bytes + i * step;
 		struct elem *elem = &elems->elem[i];
 
+		*elem = read_elem(packed, at, len);
+		memset(elem->key, 0, sizeof(elem->key));
 		memcpy(elem->key, at, len);
-		memcpy(&elem->comment, at + len, sizeof(elem->comment));
-		if (packed->extras)
-			memcpy(&elem->extra, at + len + sizeof(elem->comment), sizeof(elem->extra));
-		at += stride(set, packed->extras);
 	}
 	return 0;
 }
 
-int ruleset_unpack(const struct packed *packed, struct ruleset **ret_ruleset)
+int ruleset_unpack(const struct packed *packed, const struct ruleset *like,
+		   struct ruleset **ret_ruleset, uint64_t *ret_same)
 {
 	_cleanup_(ruleset_freep) struct ruleset *ruleset = NULL;
+	uint64_t same = 0;
 	int r = ruleset_new(&ruleset);
 
-	for (size_t i = 0; r >= 0 && i < SET_MAX; i++)
-		r = unpack_set((enum set_id)i, &packed->sets[i], &ruleset->sets[i]);
+	for (size_t i = 0; r >= 0 && i < SET_MAX; i++) {
+		enum set_id set = (enum set_id)i;
+
+		if (like && is_same(set, &packed->sets[i], &like->sets[i]))
+			same |= SET_BIT_OF(i);
+		else
+			r = unpack_set(set, &packed->sets[i], &ruleset->sets[i]);
+	}
 	if (r < 0)
 		return r;
 	*ret_ruleset = take_ptr(ruleset);
+	*ret_same = same;
 	return 0;
 }

@@ -136,7 +136,6 @@ enum op_kind {
 	OP_COMMIT, /* what follows is a transaction of its own */
 };
 
-#define SET_BIT_OF(set) (1ULL << (set))
 static_assert(SET_MAX <= 64, "a bit for every set");
 
 /* One step of a transaction; the pointers are borrowed from the skeleton and the rulesets. */

@@ -33,11 +33,14 @@ int plan_tables(const struct skeleton *skeleton, const struct live *live, bool o
 int plan_fence_stands(const struct skeleton *skeleton, const struct ruleset *desired,
 		      const struct live *live);
 
-/* Nothing but elements of exact sets differs: plan_elements() will do. */
-bool plan_elements_suffice(const struct ruleset *desired, const struct ruleset *actual);
+/* Nothing but elements of exact sets differs: plan_elements() will do. @same: sets (SET_BIT_OF) that do not
+ * differ, whatever @actual has of them. */
+bool plan_elements_suffice(const struct ruleset *desired, const struct ruleset *actual,
+			   uint64_t same);
 
 /* The elements only, against a ruleset that is known to be in the kernel: the fast path. */
-int plan_elements(const struct ruleset *desired, const struct ruleset *actual, struct ops *ret_ops);
+int plan_elements(const struct ruleset *desired, const struct ruleset *actual, uint64_t same,
+		  struct ops *ret_ops);
 
 /* All tables away. */
 int plan_remove(const struct live *live, struct ops *ret_ops);

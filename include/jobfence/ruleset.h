@@ -123,6 +123,8 @@ enum set_id {
 	SET_MAX,
 };
 
+#define SET_BIT_OF(set) (1ULL << (set))
+
 struct set_spec {
 	enum set_id id;
 	enum family family;
@@ -413,8 +415,10 @@ struct packed;
 /* Takes @ruleset's comments and extras over: what is left of it can only be freed. Returns 0 or -ENOMEM, and
  * then it is as it was. */
 int ruleset_pack(struct ruleset *ruleset, struct packed **ret_packed);
-/* Equal to what was packed but for keep[]; its comments and extras are @packed's. Returns 0 or -ENOMEM. */
-int ruleset_unpack(const struct packed *packed, struct ruleset **ret_ruleset);
+/* What was packed but for what it keeps, its comments and extras being @packed's. Sets that are equal to @like's
+ * (sealed; NULL: nothing to compare) are left empty and told in @ret_same (SET_BIT_OF). Returns 0 or -ENOMEM. */
+int ruleset_unpack(const struct packed *packed, const struct ruleset *like,
+		   struct ruleset **ret_ruleset, uint64_t *ret_same);
 struct packed *packed_free(struct packed *packed);
 DEFINE_CLEANUP(struct packed *, packed_free)
 /* For ruleset_packed.c. */
@@ -423,7 +427,9 @@ void ruleset_blocks_free(struct ruleset_block *blocks);
 /* Ends that differ by less are the same: the kernel counts from when it was told. */
 #define ELEM_ENDS_SLACK_USEC (2 * 1000000ULL)
 
-/* Two elements with the same key, range, data, end and comment; what they counted is their own. */
+/* The same range, data and end; what they counted is their own. */
+bool elem_extra_equal(const struct elem_extra *a, const struct elem_extra *b);
+/* … and the same key and comment. */
 bool elem_equal(const struct elem *a, const struct elem *b);
 /* Of a set that keeps what is not desired: whether it keeps @elem. */
 bool ruleset_keeps(const struct ruleset *ruleset, const struct elem *elem);

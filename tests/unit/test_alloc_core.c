@@ -106,6 +106,7 @@ static enum alloc_outcome run_pack(void *data)
 	struct fixture *f = data;
 	_cleanup_(ruleset_freep) struct ruleset *ruleset = NULL, *out = NULL, *again = NULL;
 	_cleanup_(packed_freep) struct packed *packed = NULL, *twice = NULL;
+	uint64_t same = 0;
 	int r = policy_build(&f->config, &f->model, &ruleset, NULL);
 
 	if (r >= 0) {
@@ -115,14 +116,88 @@ static enum alloc_outcome run_pack(void *data)
 									     : ALLOC_WRONG;
 	}
 	if (r >= 0)
-		r = ruleset_unpack(packed, &out);
+		r = ruleset_unpack(packed, NULL, &out, &same);
 	if (r >= 0)
 		r = ruleset_pack(out, &twice);
 	if (r >= 0)
-		r = ruleset_unpack(twice, &again);
-	if (r >= 0 && (!same_elements(out, f->ruleset) || !same_elements(again, f->ruleset)))
+		r = ruleset_unpack(twice, NULL, &again, &same);
+	if (r >= 0 &&
+	    (same || !same_elements(out, f->ruleset) || !same_elements(again, f->ruleset)))
 		return ALLOC_WRONG;
 	return outcome_of(r);
+}
+
+/* Each of what an element has, in a set of those that have it. */
+static void change(struct ruleset *ruleset, enum set_id set, unsigned int what)
+{
+	struct elems *elems = &ruleset->sets[set];
+	struct elem *last = &elems->elem[elems->n - 1];
+	struct elem_extra *extra;
+
+	assert_true(elems->n > 0);
+	while (what >= 3 && !last->extra && last > elems->elem)
+		last--;
+	extra = last->extra;
+	assert_true(what < 3 || extra);
+	switch (what) {
+	case 0:
+		elems->n--;
+		return;
+	case 1:
+		last->key[0] ^= 1;
+		return;
+	case 2:
+		last->comment = "another";
+		return;
+	case 3:
+		extra->data ^= 1;
+		return;
+	case 4:
+		extra->ends += 2 * ELEM_ENDS_SLACK_USEC;
+		return;
+	case 5:
+		extra->last[0] ^= 1;
+		return;
+	default:
+		last->extra = NULL;
+	}
+}
+
+/* Only the set that differs is unpacked, and each difference is one. */
+static void what_is_the_same_stays_packed(struct fixture *f)
+{
+	static const struct {
+		enum set_id set;
+		unsigned int what;
+	} changes[] = {
+		{ SET_JOBS4, 0 },       { SET_JOBS4, 1 },    { SET_JOBS4, 2 },
+		{ SET_JOB_TAGS, 3 },    { SET_JOB_TAGS, 6 }, { SET_BYSTANDER_PORTS, 0 },
+		{ SET_BYSTANDERS4, 4 }, { SET_ALLOW4, 5 },   { SET_ALLOW4, 6 },
+	};
+
+	for (size_t i = 0; i <= ARRAY_SIZE(changes); i++) {
+		_cleanup_(ruleset_freep) struct ruleset *ruleset = NULL, *other = NULL, *out = NULL;
+		_cleanup_(packed_freep) struct packed *packed = NULL;
+		uint64_t same = 0, all = 0;
+
+		for (size_t set = 0; set < SET_MAX; set++)
+			all |= SET_BIT_OF(set);
+		assert_int_equal(policy_build(&f->config, &f->model, &ruleset, NULL), 0);
+		assert_int_equal(policy_build(&f->config, &f->model, &other, NULL), 0);
+		assert_int_equal(ruleset_pack(ruleset, &packed), 0);
+		if (i < ARRAY_SIZE(changes))
+			change(other, changes[i].set, changes[i].what);
+		assert_int_equal(ruleset_unpack(packed, other, &out, &same), 0);
+		if (i == ARRAY_SIZE(changes)) {
+			assert_int_equal(same, all);
+			continue;
+		}
+		assert_int_equal(same, all & ~SET_BIT_OF(changes[i].set));
+		assert_true(
+			elems_equal(&out->sets[changes[i].set], &f->ruleset->sets[changes[i].set]));
+		assert_int_equal(out->sets[SET_GUARDED_BRIDGES].n, 0);
+		assert_false(elems_equal(&out->sets[changes[i].set], &other->sets[changes[i].set]));
+	}
 }
 
 static void test_pack(void **state)
@@ -144,6 +219,7 @@ static void test_pack(void **state)
 	assert_int_equal(f->ruleset->sets[SET_JOB_TAGS].n, 1);
 	assert_true(f->ruleset->sets[SET_ALLOW4].n > 0);
 	alloc_fail_loop("ruleset_pack", run_pack, f, false);
+	what_is_the_same_stays_packed(f);
 }
 
 static enum alloc_outcome run_networks(void *data)
@@ -240,7 +316,7 @@ static enum alloc_outcome run_elements(void *data)
 {
 	struct planned *planned = data;
 	struct ops ops = { 0 };
-	int r = plan_elements(planned->f->ruleset, planned->live->elements, &ops);
+	int r = plan_elements(planned->f->ruleset, planned->live->elements, 0, &ops);
 
 	if (r < 0 && ops.n)
 		r = -EINVAL;

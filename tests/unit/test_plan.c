@@ -249,10 +249,10 @@ static void what_has_ended_is_read_anew(void **state)
 	add(f->live->elements, SET_BYSTANDER_PORTS, "a", NULL);
 	add_timed(f->live->elements, "b", 100 * SECOND);
 	ruleset_seal(f->live->elements);
-	assert_false(plan_elements_suffice(f->desired, f->live->elements));
+	assert_false(plan_elements_suffice(f->desired, f->live->elements, 0));
 	add_timed(f->desired, "b", 200 * SECOND);
 	ruleset_seal(f->desired);
-	assert_true(plan_elements_suffice(f->desired, f->live->elements));
+	assert_true(plan_elements_suffice(f->desired, f->live->elements, 0));
 }
 
 /* Of a bystander and a released job with one key the shorter counts. */
@@ -393,7 +393,7 @@ static void an_interval_set_is_made_anew_behind_a_copy(void **state)
 	/* the rules of the second transaction look the copy up, those of the third the set */
 	assert_int_equal(f->ops.op[7].next, SET_BIT_OF(SET_DENY4));
 	assert_int_equal(f->ops.op[10].next, 0);
-	assert_false(plan_elements_suffice(f->desired, f->live->elements));
+	assert_false(plan_elements_suffice(f->desired, f->live->elements, 0));
 }
 
 static void equal_intervals_are_left_alone(void **state)
@@ -403,10 +403,10 @@ static void equal_intervals_are_left_alone(void **state)
 	add_network(f->live->elements, 10, 11);
 	add_network(f->desired, 10, 11);
 	assert_int_equal(plan(f), 0);
-	assert_true(plan_elements_suffice(f->desired, f->live->elements));
+	assert_true(plan_elements_suffice(f->desired, f->live->elements, 0));
 	add(f->desired, SET_JOBS4, "docker0", NULL);
 	ruleset_seal(f->desired);
-	assert_true(plan_elements_suffice(f->desired, f->live->elements));
+	assert_true(plan_elements_suffice(f->desired, f->live->elements, 0));
 }
 
 /* A step that was killed half way: rules may look the copy up. */
