@@ -238,6 +238,24 @@ int directory_new(const struct model *model, const struct verdict *verdicts,
 	return 0;
 }
 
+static bool equal(const void *a, size_t a_n, const void *b, size_t b_n, size_t size)
+{
+	return a_n == b_n && memcmp(a, b, a_n * size) == 0;
+}
+
+bool directory_equal(const struct directory *a, const struct directory *b)
+{
+	/* as bytes: identities are shared, and what differs in a hole only is a directory made anew */
+	return a && b &&
+	       equal(a->entries, a->entries_n, b->entries, b->entries_n, sizeof(*a->entries)) &&
+	       equal(a->addresses, a->addresses_n, b->addresses, b->addresses_n,
+		     sizeof(*a->addresses)) &&
+	       equal(a->published, a->published_n, b->published, b->published_n,
+		     sizeof(*a->published)) &&
+	       equal(a->ports, a->ports_n, b->ports, b->ports_n, sizeof(*a->ports)) &&
+	       equal(a->tags, a->tags_n, b->tags, b->tags_n, sizeof(*a->tags));
+}
+
 const char *known_id(const struct known *known)
 {
 	return known->who->id;

@@ -297,19 +297,22 @@ void attempts_learn(struct attempts *attempts, const struct model *model,
 		    const struct verdict *verdicts, const struct job_tag *tags, size_t tags_n,
 		    const struct reserved_ports *ports)
 {
-	struct directory *directory = NULL;
+	_cleanup_(directory_freep) struct directory *directory = NULL;
 	uint64_t now = clock_usec();
 
 	attempts->ports = *ports;
 	/* without memory the one of before is as good as it gets */
 	if (directory_new(model, verdicts, tags, tags_n, &directory) < 0)
 		return;
-	if (attempts->before && now - attempts->before_since < REMEMBER_USEC) {
+	if (attempts->before && now - attempts->before_since >= REMEMBER_USEC)
+		attempts->before = directory_free(attempts->before);
+	if (directory_equal(directory, attempts->now))
+		return;
+	if (attempts->before) {
 		directory_free(attempts->now);
 	} else {
-		directory_free(attempts->before);
 		attempts->before = attempts->now;
 		attempts->before_since = now;
 	}
-	attempts->now = directory;
+	attempts->now = take_ptr(directory);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Containers and networks as plain data: how they are released, and the one question that every
- * reader asks of a state. Pure; it must never judge (that is classify.c) and never keep a pointer
- * to what it released.
+ * Containers and networks as plain data: how they are released, who shares an identity, and the one
+ * question that every reader asks of a state. Pure; it must never judge (that is classify.c) and never
+ * keep a pointer to what it released.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -382,19 +382,38 @@ int picture_take_network(struct picture *picture, struct network *network, uint6
 
 /* --- containers --- */
 
+static void swap_identities(struct container *a, struct container *b)
+{
+	const struct container was = *a;
+
+	a->identity = b->identity;
+	a->id = b->id;
+	a->name = b->name;
+	a->task_id = b->task_id;
+	b->identity = was.identity;
+	b->id = was.id;
+	b->name = was.name;
+	b->task_id = was.task_id;
+}
+
+/* Of one container: what both say is the same. */
+static bool same_identity(const struct container *a, const struct container *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->task_id ?: "", b->task_id ?: "") == 0;
+}
+
+/* @now takes @gone's place: where nothing changed, others hold the one of before. */
+static void keep_identity(struct container *now, struct container *gone)
+{
+	if (same_identity(now, gone))
+		swap_identities(now, gone);
+}
+
 /* What a list tells anew of a container that is known. */
 static void renew(struct container *old, struct container *listed)
 {
-	const struct container was = *old;
-
-	old->identity = listed->identity;
-	old->id = listed->id;
-	old->name = listed->name;
-	old->task_id = listed->task_id;
-	listed->identity = was.identity;
-	listed->id = was.id;
-	listed->name = was.name;
-	listed->task_id = was.task_id;
+	if (!same_identity(old, listed))
+		swap_identities(old, listed);
 	swap_text(&old->network_ref, &listed->network_ref);
 	swap_text(&old->labels, &listed->labels);
 	old->labels_cut = listed->labels_cut;
@@ -437,6 +456,7 @@ static int take_listed(struct picture *picture, struct container *container, uin
 		swapped = picture->containers[at];
 		picture->containers[at] = *container;
 		*container = swapped;
+		keep_identity(&picture->containers[at], container);
 	}
 	picture->container_notes[at].listed_seq = seq;
 	return lay_networks_over(picture, &picture->containers[at],
@@ -474,6 +494,7 @@ static int take_inspected(struct picture *picture, struct container *container, 
 			container->state = old.state;
 		picture->containers[at] = *container;
 		*container = old;
+		keep_identity(&picture->containers[at], container);
 	}
 	note->inspected_seq = seq;
 	note->wanted = disagrees; /* one that is asked now decides */

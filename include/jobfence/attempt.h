@@ -63,6 +63,8 @@ struct directory;
 int directory_new(const struct model *model, const struct verdict *verdicts,
 		  const struct job_tag *tags, size_t tags_n, struct directory **ret_directory);
 struct directory *directory_free(struct directory *directory);
+/* Both say the same; false also where nobody can tell. @a and @b may be NULL. */
+bool directory_equal(const struct directory *a, const struct directory *b);
 DEFINE_CLEANUP(struct directory *, directory_free)
 
 /* What is told. Of several it has the last one's addresses, port and target. */

@@ -72,7 +72,8 @@ struct port_binding {
 	uint16_t container_port; /* host byte order */
 };
 
-/* Who a container is: shared by all that name it, and outlives it in their hands. Never changes. */
+/* Who a container is: shared by all that name it, and outlives it in their hands. Its texts never change;
+ * references are counted without a lock, since whoever has containers has one thread. */
 struct identity {
 	uint32_t refs;
 	uint32_t task_at; /* where in name[] the id of its task is; 0: it has none */

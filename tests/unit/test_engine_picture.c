@@ -314,7 +314,7 @@ static void a_newer_list_renames(void **state)
 {
 	struct picture p = { 0 };
 	struct container renamed = { .state = CONTAINER_RUNNING };
-	struct identity *held;
+	struct identity *held, *identity;
 	char id[CONTAINER_ID_LEN + 1];
 
 	inspected(&p, 1, CONTAINER_RUNNING, 9, 7, 1);
@@ -326,6 +326,20 @@ static void a_newer_list_renames(void **state)
 	assert_string_equal(find(&p, 1)->id, id_of(1, id));
 	assert_int_equal(find(&p, 1)->endpoints_n, 1);
 	assert_int_equal(held->refs, 1);
+	/* what says the same leaves it where it is, list or inspection */
+	identity = find(&p, 1)->identity;
+	assert_int_equal(container_identify(&renamed, id_of(1, id), "renamed", "4711"), 0);
+	assert_int_equal(picture_take_listed(&p, &renamed, 3), 0);
+	assert_ptr_equal(find(&p, 1)->identity, identity);
+	assert_int_equal(container_identify(&renamed, id_of(1, id), "renamed", "4711"), 0);
+	renamed.inspected = true;
+	assert_int_equal(picture_take_inspected(&p, &renamed, 4), 0);
+	assert_ptr_equal(find(&p, 1)->identity, identity);
+	assert_ptr_equal(find(&p, 1)->name, identity->name);
+	assert_int_equal(container_identify(&renamed, id_of(1, id), "renamed", "4712"), 0);
+	renamed.inspected = true;
+	assert_int_equal(picture_take_inspected(&p, &renamed, 5), 0);
+	assert_string_equal(find(&p, 1)->task_id, "4712");
 	assert_string_equal(held->name, "name");
 	assert_null(identity_task(held));
 	identity_unref(held);
