@@ -305,7 +305,8 @@ static int read_elem(struct reader *reader, struct nftnl_set_elem *from)
 {
 	struct ruleset *ruleset = reader->live->elements;
 	const struct set_spec *spec = set_spec(reader->set);
-	struct elem_extra extra = { 0 };
+	static const struct elem_extra none;
+	struct elem_extra extra = none;
 	struct elem_key key;
 	const char *comment = NULL;
 	uint32_t len = 0;
@@ -335,6 +336,8 @@ static int read_elem(struct reader *reader, struct nftnl_set_elem *from)
 	if (spec->interval)
 		memcpy(extra.last, value && len <= sizeof(extra.last) ? value : key.bytes,
 		       value && len <= sizeof(extra.last) ? len : sizeof(extra.last));
+	if (!spec->interval && memcmp(&extra, &none, sizeof(extra)) == 0)
+		return ruleset_add(ruleset, reader->set, &key, 0, comment);
 	return ruleset_add_extra(ruleset, reader->set, &key, &extra, comment);
 }
 
