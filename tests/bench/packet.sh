@@ -120,7 +120,7 @@ flow() {
 
 	[ "$who" != host ] || traffic=$HOST_DIR/traffic
 	value=$(exec_from "$who" "$traffic" "$kind" "$PACKET_SECONDS" "$4") ||
-		{ fail "$VARIANT $SIZE: $metric.$kind"; return; }
+		{ fail "$VARIANT $SIZE: $metric.$kind"; return 1; }
 	sample "$PACKET_AS.$metric.$kind" "$VARIANT" "$SIZE" ns "$value"
 }
 
@@ -161,22 +161,20 @@ timed() {
 }
 
 # Whether the number of jobs matters: 1, 10,000, 1, 10,000, … 1, so that each 10,000 lies between two 1 and
-# a clock rate that wanders falls on both.
+# a clock rate that wanders falls on both. Ends where one fails: the rest would have other neighbours.
 packet_flatness() {
 	local i PACKET_AS=flat VARIANT=jobfence SIZE
 
 	for ((i = 0; i <= 2 * $(quick 1 8); i++)); do
 		SIZE=$((i % 2 ? 10000 : 1))
-		if packet_jobfence "$SIZE"; then
-			flow loopback gamma connections "127.0.0.1:$PACKET_PORT"
-			flow loopback gamma trips "127.0.0.1:$PACKET_PORT"
-			flow to_bridge host connections "$1"
-			flow to_bridge host trips "$1"
-			flow to_internet alpha connections "$INET4:$PACKET_PORT"
-			flow to_internet alpha trips "$INET4:$PACKET_PORT"
-		else
-			fail "jobfence with $SIZE jobs could not be set up"
-		fi
+		packet_jobfence "$SIZE" &&
+			flow loopback gamma connections "127.0.0.1:$PACKET_PORT" &&
+			flow loopback gamma trips "127.0.0.1:$PACKET_PORT" &&
+			flow to_bridge host connections "$1" &&
+			flow to_bridge host trips "$1" &&
+			flow to_internet alpha connections "$INET4:$PACKET_PORT" &&
+			flow to_internet alpha trips "$INET4:$PACKET_PORT" ||
+			{ fail "$SIZE jobs, in turns"; packet_clear; return; }
 		packet_clear
 	done
 }
