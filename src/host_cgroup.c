@@ -108,32 +108,62 @@ void engine_cgroup_done(struct engine_cgroup *engine)
 
 #define PARENT_TRIES 8
 
+/* Runs, and has no parent of its own. */
+static bool shows_parent(const struct container *c)
+{
+	return container_is_live(c) && c->inspected && c->pid != 0 &&
+	       !(c->cgroup_parent && c->cgroup_parent[0]);
+}
+
+static int by_id(const void *id, const void *container)
+{
+	return strncmp(id, ((const struct container *)container)->id, CONTAINER_ID_LEN);
+}
+
+/* By the folders, of which there are few where the parent is another: at thousands of containers this is
+ * asked for each that is told. */
+static bool has_container_of(const struct cgroup_view *view, const struct engine_view *engine)
+{
+	static const char scope[] = "docker-";
+
+	for (size_t i = 0; engine->containers_n > 0 && i < view->children_n; i++) {
+		const char *name = view->children[i].name;
+		const char *id = strncmp(name, scope, strlen(scope)) ? name : name + strlen(scope);
+		const struct container *c;
+
+		if (strnlen(id, CONTAINER_ID_LEN) < CONTAINER_ID_LEN)
+			continue;
+		c = bsearch(id, engine->containers, engine->containers_n, sizeof(*c), by_id);
+		if (c && shows_parent(c) && host_child_cgroup(view, c))
+			return true;
+	}
+	return false;
+}
+
 /* Where containers are that have no parent of their own; -ENOENT where one is where it should be,
  * or there is none. */
 static int parent_of_containers(const struct cgroup_view *view, const struct engine_view *engine,
 				char *ret_parent, size_t size)
 {
 	size_t tries = 0;
-	int r = -ENOENT;
 
-	for (size_t i = 0; i < engine->containers_n; i++) {
+	if (has_container_of(view, engine))
+		return -ENOENT;
+	/* one is enough; where none is to be found it shall not cost a look at each */
+	for (size_t i = 0; tries < PARENT_TRIES && i < engine->containers_n; i++) {
 		const struct container *c = &engine->containers[i];
 		struct cgroup_place place;
 
-		if (!container_is_live(c) || !c->inspected || c->pid == 0 ||
-		    (c->cgroup_parent && c->cgroup_parent[0]))
+		if (!shows_parent(c))
 			continue;
-		if (host_child_cgroup(view, c))
-			return -ENOENT;
-		/* one is enough; where none is to be found it shall not cost a look at each */
-		if (r == 0 || tries++ >= PARENT_TRIES ||
-		    cgroup_locate(view->root, c->pid, c->id, &place) < 0 || !place.parent[0] ||
+		tries++;
+		if (cgroup_locate(view->root, c->pid, c->id, &place) < 0 || !place.parent[0] ||
 		    strlen(place.parent) >= size)
 			continue;
 		strcpy(ret_parent, place.parent);
-		r = 0;
+		return 0;
 	}
-	return r;
+	return -ENOENT;
 }
 
 int host_engine_parent(const struct cgroup_view *view, const struct engine_view *engine,
