@@ -613,6 +613,7 @@ void engine_get_view(const struct engine *engine, struct engine_view *ret_view)
 		.ever_in_sync = engine->ever_in_sync,
 		.info = engine->info,
 		.peer_pid = engine->peer_pid,
+		.telling = engine->refresh.phase != REFRESH_NONE,
 		.streams_lost = engine->streams_lost,
 		.containers = engine->picture.containers,
 		.containers_n = engine->picture.containers_n,

@@ -65,6 +65,7 @@ struct daemon {
 	bool bridge_meta, egress;          /* what the kernel has */
 	bool engine_known, engine_refused; /* one was in sync since the start; none can be */
 	bool unfit;         /* the host lacks what the configuration requires: no restart helps */
+	bool requested;     /* a step, now or when it is late */
 	uint64_t step_usec; /* what the last step took */
 	uint64_t retry_usec;
 	unsigned int periods;
@@ -73,23 +74,32 @@ struct daemon {
 	bool periodic; /* the step is the periodic look: what it finds is a lost event or a bug */
 };
 
-static bool is_requested(const struct daemon *d)
+/* Thousands of containers are told one by one, and the loop has a rest after each few. */
+static bool shall_wait(const struct daemon *d)
 {
-	int enabled = SD_EVENT_OFF;
+	struct engine_view engine;
 
-	return sd_event_source_get_enabled(d->reconcile_source, &enabled) > 0;
+	host_get_engine(d->host, &engine);
+	return engine.telling && LATE_STEPS * d->step_usec > LATE_USEC;
+}
+
+static void step_soon(struct daemon *d)
+{
+	(void)sd_event_source_set_enabled(d->reconcile_source, SD_EVENT_ONESHOT);
 }
 
 static void request(struct daemon *d)
 {
 	uint64_t late = LATE_STEPS * d->step_usec;
 
-	if (is_requested(d))
-		return;
-	late = late < LATE_USEC ? LATE_USEC : late > LATE_MAX_USEC ? LATE_MAX_USEC : late;
-	(void)sd_event_source_set_enabled(d->reconcile_source, SD_EVENT_ONESHOT);
-	(void)sd_event_source_set_time_relative(d->late_source, late);
-	(void)sd_event_source_set_enabled(d->late_source, SD_EVENT_ONESHOT);
+	if (!d->requested) {
+		late = late < LATE_USEC ? LATE_USEC : late > LATE_MAX_USEC ? LATE_MAX_USEC : late;
+		(void)sd_event_source_set_time_relative(d->late_source, late);
+		(void)sd_event_source_set_enabled(d->late_source, SD_EVENT_ONESHOT);
+	}
+	d->requested = true;
+	if (!shall_wait(d))
+		step_soon(d);
 }
 
 /* An engine that cannot be fenced is an error of who set this up, and said by the exit code, where
@@ -121,6 +131,7 @@ static void on_foreign(const struct foreign_change *change, void *data)
 	d->healing = true;
 	reconcile_touched(d->reconcile);
 	request(d);
+	step_soon(d);
 	/* sooner than for the rest, and never later for being told again */
 	if (sd_event_source_get_time(d->late_source, &late) >= 0 && late > now + LATE_USEC)
 		(void)sd_event_source_set_time(d->late_source, now + LATE_USEC);
@@ -229,6 +240,7 @@ static int on_reconcile(sd_event_source *source, void *data)
 	struct daemon *d = data;
 
 	(void)sd_event_source_set_enabled(d->late_source, SD_EVENT_OFF);
+	d->requested = false;
 	if (step(d) < 0)
 		retry_later(d);
 	return 0;
@@ -239,7 +251,7 @@ static int on_late(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct daemon *d = data;
 
-	if (!is_requested(d))
+	if (!d->requested)
 		return 0;
 	(void)sd_event_source_set_enabled(d->reconcile_source, SD_EVENT_OFF);
 	return on_reconcile(source, data);
