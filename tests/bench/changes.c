@@ -13,9 +13,11 @@
  *
  * One thread answers, listens to nf_tables and spins, so that a time has no wake-up of ours in it.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -28,7 +30,7 @@
 
 static struct {
 	struct standin_options engine;
-	const char *variant, *log, *port, *bridge;
+	const char *variant, *log, *port, *bridge, *cgroups;
 	size_t churn;
 	bool no_sync; /* the command commits nothing by itself */
 	const char *mode;
@@ -76,8 +78,22 @@ static int64_t wait_commit(void)
 	return NEVER;
 }
 
+/* Each container's folder below the parent, as the engine makes it; gone again at the end. */
+static void make_cgroups(bool there)
+{
+	char id[65], path[512];
+
+	for (size_t i = 0; arg.cgroups && i < arg.engine.running; i++) {
+		standin_id(i, id);
+		snprintf(path, sizeof(path), "%s/%s", arg.cgroups, id);
+		if (there ? mkdir(path, 0755) < 0 && errno != EEXIST : rmdir(path) < 0)
+			die("%s: %m", path);
+	}
+}
+
 static void start_command(void)
 {
+	make_cgroups(true);
 	engine = standin_new(&arg.engine);
 	commits = commits_open();
 	started_ns = now_ns();
@@ -240,6 +256,7 @@ static void parse(int argc, char **argv)
 		{ "log", required_argument, NULL, 'l' },
 		{ "port", required_argument, NULL, 'p' },
 		{ "churn", required_argument, NULL, 'c' },
+		{ "cgroups", required_argument, NULL, 'g' },
 		{ "no-sync", no_argument, NULL, 'o' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -274,6 +291,9 @@ static void parse(int argc, char **argv)
 		case 'c':
 			arg.churn = strtoul(optarg, NULL, 10);
 			break;
+		case 'g':
+			arg.cgroups = optarg;
+			break;
 		case 'o':
 			arg.no_sync = true;
 			break;
@@ -303,5 +323,6 @@ int main(int argc, char **argv)
 	else
 		die("unknown mode %s", arg.mode);
 	process_end(child);
+	make_cgroups(false);
 	return 0;
 }
