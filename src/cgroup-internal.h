@@ -10,7 +10,7 @@ int cgroup_path_normalize(const char *path, char *ret_path, size_t size);
 /* The v2 path in what /proc/<pid>/cgroup says; errors as cgroup_of_pid(). */
 int cgroup_parse_proc(const char *text, char *ret_path, size_t size);
 /* The name as struct cgroup_child holds it: itself, or cut, with a hash of the whole. */
-void cgroup_child_name(const char *name, char ret_name[static 128]);
+void cgroup_child_name(const char *name, char ret_name[static CGROUP_CHILD_NAME_MAX + 1]);
 
 /* cgroup_choice.c: pure */
 /* What daemon.json says: AUTO and "" where it is silent. */
@@ -38,7 +38,7 @@ int cgroup_choose(const struct config *config, const struct cgroup_daemon_json *
 
 /* cgroup_children.c: pure. Zeroed is empty. */
 struct cgroup_children {
-	struct cgroup_child *items; /* owned, sorted by name */
+	struct cgroup_child *items; /* owned, and their names; sorted by name */
 	size_t n, size;
 };
 

@@ -47,13 +47,14 @@ static int reserve_one(struct cgroup_children *children)
 int cgroup_children_set(struct cgroup_children *children, const char *name, uint64_t id,
 			bool *changed)
 {
+	char cut[CGROUP_CHILD_NAME_MAX + 1];
 	struct cgroup_child child = { .id = id };
 	size_t i;
 	int r;
 
-	cgroup_child_name(name, child.name);
-	i = find_place(children, child.name);
-	if (is_at(children, i, child.name)) {
+	cgroup_child_name(name, cut);
+	i = find_place(children, cut);
+	if (is_at(children, i, cut)) {
 		*changed = *changed || children->items[i].id != id;
 		children->items[i].id = id;
 		return 0;
@@ -61,6 +62,9 @@ int cgroup_children_set(struct cgroup_children *children, const char *name, uint
 	r = reserve_one(children);
 	if (r < 0)
 		return r;
+	child.name = strdup(cut);
+	if (!child.name)
+		return -ENOMEM;
 	memmove(&children->items[i + 1], &children->items[i], (children->n - i) * sizeof(child));
 	children->items[i] = child;
 	children->n++;
@@ -70,13 +74,14 @@ int cgroup_children_set(struct cgroup_children *children, const char *name, uint
 
 void cgroup_children_remove(struct cgroup_children *children, const char *name, bool *changed)
 {
-	char cut[sizeof(children->items->name)];
+	char cut[CGROUP_CHILD_NAME_MAX + 1];
 	size_t i;
 
 	cgroup_child_name(name, cut);
 	i = find_place(children, cut);
 	if (!is_at(children, i, cut))
 		return;
+	free((char *)children->items[i].name);
 	children->n--;
 	memmove(&children->items[i], &children->items[i + 1],
 		(children->n - i) * sizeof(*children->items));
@@ -96,6 +101,8 @@ bool cgroup_children_equal(const struct cgroup_children *a, const struct cgroup_
 
 void cgroup_children_done(struct cgroup_children *children)
 {
+	for (size_t i = 0; i < children->n; i++)
+		free((char *)children->items[i].name);
 	free(children->items);
 	*children = (struct cgroup_children){ 0 };
 }

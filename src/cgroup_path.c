@@ -153,9 +153,9 @@ int cgroup_parse_proc(const char *text, char *ret_path, size_t size)
 	return -EOPNOTSUPP;
 }
 
-void cgroup_child_name(const char *name, char ret_name[static 128])
+void cgroup_child_name(const char *name, char ret_name[static CGROUP_CHILD_NAME_MAX + 1])
 {
-	const size_t size = sizeof(((struct cgroup_child *)NULL)->name);
+	const size_t size = CGROUP_CHILD_NAME_MAX + 1;
 	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a: tells apart, protects nothing */
 	size_t len = strlen(name);
 

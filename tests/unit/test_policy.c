@@ -418,8 +418,8 @@ static void systemd_parent_names_the_services(void **state)
 {
 	struct fixture *f = *state;
 
-	strcpy(f->children[0].name, "docker-" ID_A ".scope");
-	strcpy(f->children[1].name, "ssh.service");
+	f->children[0].name = "docker-" ID_A ".scope";
+	f->children[1].name = "ssh.service";
 	f->children[0].id = 500;
 	f->children[1].id = 501;
 	f->model.cgroups.children = f->children;
