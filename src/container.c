@@ -71,6 +71,28 @@ struct identity *container_identity(const struct container *container)
 	return container->identity;
 }
 
+static unsigned int digit_value(char digit)
+{
+	return (unsigned int)(digit >= 'a' ? digit - 'a' + 10 : digit - '0') & 15;
+}
+
+void container_id_bytes(const char *id, uint8_t ret_bytes[static CONTAINER_ID_LEN / 2])
+{
+	for (size_t i = 0; i < CONTAINER_ID_LEN / 2; i++)
+		ret_bytes[i] = (uint8_t)(digit_value(id[2 * i]) << 4 | digit_value(id[2 * i + 1]));
+}
+
+void container_id_text(const uint8_t *bytes, char ret_id[static CONTAINER_ID_LEN + 1])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < CONTAINER_ID_LEN / 2; i++) {
+		ret_id[2 * i] = digits[bytes[i] >> 4];
+		ret_id[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	ret_id[CONTAINER_ID_LEN] = '\0';
+}
+
 void container_done(struct container *container)
 {
 	for (size_t i = 0; i < container->endpoints_n; i++)

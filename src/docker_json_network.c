@@ -39,7 +39,7 @@ static int read_member(const char *container_id, const json_t *value,
 	if (!r)
 		r = docker_json_address(ip6, where, &endpoint->ip6, diag);
 	if (!r)
-		strcpy(endpoint->container_id, container_id);
+		container_id_bytes(container_id, endpoint->container);
 	return r;
 }
 

@@ -251,7 +251,7 @@ static int compare_members(const void *a, const void *b)
 {
 	const struct network_endpoint *left = a, *right = b;
 
-	return strcmp(left->container_id, right->container_id);
+	return memcmp(left->container, right->container, sizeof(left->container));
 }
 
 /* Members are sorted by take_network(). */
@@ -261,7 +261,7 @@ static const struct network_endpoint *find_member(const struct network *network,
 
 	if (!network->endpoints_n)
 		return NULL;
-	strcpy(key.container_id, id);
+	container_id_bytes(id, key.container);
 	return bsearch(&key, network->endpoints, network->endpoints_n, sizeof(key),
 		       compare_members);
 }
@@ -326,9 +326,11 @@ static int take_network(struct picture *picture, struct network *network, uint64
 	picture->network_notes[at] = (struct network_note){ .seq = seq };
 	for (size_t i = 0; i < network->endpoints_n; i++) {
 		const struct network_endpoint *told = &network->endpoints[i];
+		char id[CONTAINER_ID_LEN + 1];
 
-		at = container_at(picture, told->container_id);
-		if (!has_container(picture, at, told->container_id))
+		container_id_text(told->container, id);
+		at = container_at(picture, id);
+		if (!has_container(picture, at, id))
 			continue;
 		/* it has told of itself since; of one that was never started only networks do */
 		if (picture->container_notes[at].inspected_seq > seq &&

@@ -123,7 +123,7 @@ struct network {
 };
 
 struct network_endpoint {
-	char container_id[CONTAINER_ID_LEN + 1];
+	uint8_t container[CONTAINER_ID_LEN / 2]; /* its id: see container_id_bytes() */
 	struct mac_addr mac;
 	struct ip_addr ip4, ip6;
 };
@@ -136,6 +136,10 @@ int container_identify(struct container *container, const char *id, const char *
 struct identity *container_identity(const struct container *container);
 const char *identity_task(const struct identity *identity); /* NULL: none */
 struct identity *identity_unref(struct identity *identity); /* NULL is fine; returns NULL */
+
+/* An id in half of its size, and back. @id has CONTAINER_ID_LEN hex digits. Their order is the same. */
+void container_id_bytes(const char *id, uint8_t ret_bytes[static CONTAINER_ID_LEN / 2]);
+void container_id_text(const uint8_t *bytes, char ret_id[static CONTAINER_ID_LEN + 1]);
 
 /* Release what is owned and zero the struct; accept zeroed and half-built ones. */
 void container_done(struct container *container);

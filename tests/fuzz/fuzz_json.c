@@ -212,11 +212,14 @@ static void list(const char *json, size_t len)
 
 static void check_network(const struct network *network)
 {
+	char id[CONTAINER_ID_LEN + 1];
+
 	CHECK(docker_json_is_network_id(network->id) && network->name && network->driver);
 	CHECK(fuzz_is_safe(network->bridge, IFNAMSIZ - 1) || strpbrk(network->bridge, "\"'\\`"));
 	CHECK(!network->bridge[0] || !strcmp(network->driver, "bridge"));
 	for (size_t i = 0; i < network->endpoints_n; i++) {
-		CHECK(docker_json_is_container_id(network->endpoints[i].container_id));
+		container_id_text(network->endpoints[i].container, id);
+		CHECK(docker_json_is_container_id(id));
 		check_addr(&network->endpoints[i].ip4);
 		check_addr(&network->endpoints[i].ip6);
 	}

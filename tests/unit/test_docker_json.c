@@ -439,7 +439,7 @@ static void networks(void **state)
 		"[{\"Name\":\"team\",\"Id\":\"" NET_A "\",\"Driver\":\"bridge\",\"Options\":{}},"
 		"{\"Name\":\"ingress\",\"Id\":\"w8hkq6o3h0fpn3qj2qnt8x7ho\",\"Driver\":\"overlay\","
 		"\"Options\":{\"com.docker.network.bridge.name\":\"x\"},\"Containers\":null}]";
-	char text[IP_ADDR_TEXT_MAX];
+	char text[IP_ADDR_TEXT_MAX], id[CONTAINER_ID_LEN + 1];
 	struct network net, *list;
 	size_t n;
 
@@ -449,7 +449,8 @@ static void networks(void **state)
 	assert_string_equal(net.driver, "bridge");
 	assert_string_equal(net.bridge, "docker0");
 	assert_int_equal(net.endpoints_n, 1);
-	assert_string_equal(net.endpoints[0].container_id, ID_A);
+	container_id_text(net.endpoints[0].container, id);
+	assert_string_equal(id, ID_A);
 	assert_string_equal(ip_addr_text(&net.endpoints[0].ip4, text), "172.17.0.2");
 	assert_string_equal(ip_addr_text(&net.endpoints[0].ip6, text), "fd00::2");
 	network_done(&net);

@@ -70,10 +70,12 @@ static struct network make_network(unsigned number, unsigned member, uint8_t hos
 
 	id_of(number, n.id);
 	if (member) {
+		char id[CONTAINER_ID_LEN + 1];
+
 		n.endpoints = calloc(1, sizeof(*n.endpoints));
 		assert_non_null(n.endpoints);
 		n.endpoints_n = 1;
-		id_of(member, n.endpoints[0].container_id);
+		container_id_bytes(id_of(member, id), n.endpoints[0].container);
 		n.endpoints[0].ip4 = (struct ip_addr){ AF_INET, { 10, 0, 0, host } };
 		n.endpoints[0].mac = (struct mac_addr){ { 2, 0, 0, 0, 0, host } };
 	}
@@ -309,6 +311,26 @@ static void an_empty_list_empties_the_picture(void **state)
 	picture_done(&p);
 }
 
+static void ids_are_halved(void **state)
+{
+	static const char *const ids[] = {
+		"0123456789abcdeffedcba98765432100123456789abcdeffedcba9876543210",
+		"0123456789abcdeffedcba98765432100123456789abcdeffedcba9876543219",
+		"012345678aabcdeffedcba98765432100123456789abcdeffedcba9876543210",
+		"f000000000000000000000000000000000000000000000000000000000000000",
+	};
+	uint8_t before[CONTAINER_ID_LEN / 2] = { 0 }, bytes[CONTAINER_ID_LEN / 2];
+	char id[CONTAINER_ID_LEN + 1];
+
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		container_id_bytes(ids[i], bytes);
+		container_id_text(bytes, id);
+		assert_string_equal(id, ids[i]);
+		assert_true(memcmp(before, bytes, sizeof(bytes)) < 0); /* sorted as texts are */
+		memcpy(before, bytes, sizeof(bytes));
+	}
+}
+
 /* Who holds the identity of before has what it was; the picture has what the newer list tells. */
 static void a_newer_list_renames(void **state)
 {
@@ -392,6 +414,7 @@ int main(void)
 		cmocka_unit_test(a_list_keeps_inspected_facts),
 		cmocka_unit_test(a_whole_list_replaces_the_picture),
 		cmocka_unit_test(an_empty_list_empties_the_picture),
+		cmocka_unit_test(ids_are_halved),
 		cmocka_unit_test(a_newer_list_renames),
 		cmocka_unit_test(doubles_in_a_list_are_one),
 		cmocka_unit_test(removing_keeps_the_order),
