@@ -26,6 +26,7 @@
 
 #define TIMEOUT_NS 10000000000LL
 #define SYNC_NS 120000000000LL
+#define SETTLED_NS 6000000000LL /* libcurl looks at a new connection once more, after 5 s */
 #define NEVER INT64_MAX
 
 static struct {
@@ -132,9 +133,12 @@ static void say_sync(void)
 
 static void run_idle(void)
 {
-	struct process_use before = process_use(child), after;
-	int64_t end = now_ns() + (int64_t)arg.count * 1000000000;
+	struct process_use before, after;
+	int64_t begin = now_ns() + SETTLED_NS, end = begin + (int64_t)arg.count * 1000000000;
 
+	while (now_ns() < begin)
+		standin_turn(engine, 100);
+	before = process_use(child);
 	while (now_ns() < end)
 		standin_turn(engine, 100);
 	after = process_use(child);

@@ -24,5 +24,5 @@ bench_footprint() {
 		beside_standin "$n" sync 1
 	done
 	# between two periodic looks: the first comes 45 s after the start at the earliest
-	beside_standin 10 idle "$(quick 10 40)"
+	beside_standin 10 idle "$(quick 10 36)"
 }
