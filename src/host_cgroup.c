@@ -117,24 +117,21 @@ static bool shows_parent(const struct container *c)
 
 static int by_id(const void *id, const void *container)
 {
-	return strncmp(id, ((const struct container *)container)->id, CONTAINER_ID_LEN);
+	return strcmp(id, ((const struct container *)container)->id);
 }
 
 /* By the folders, of which there are few where the parent is another: at thousands of containers this is
  * asked for each that is told. */
 static bool has_container_of(const struct cgroup_view *view, const struct engine_view *engine)
 {
-	static const char scope[] = "docker-";
-
 	for (size_t i = 0; engine->containers_n > 0 && i < view->children_n; i++) {
-		const char *name = view->children[i].name;
-		const char *id = strncmp(name, scope, strlen(scope)) ? name : name + strlen(scope);
+		char id[CONTAINER_ID_LEN + 1];
 		const struct container *c;
 
-		if (strnlen(id, CONTAINER_ID_LEN) < CONTAINER_ID_LEN)
+		if (!cgroup_container_id(view->children[i].name, id))
 			continue;
 		c = bsearch(id, engine->containers, engine->containers_n, sizeof(*c), by_id);
-		if (c && shows_parent(c) && host_child_cgroup(view, c))
+		if (c && shows_parent(c))
 			return true;
 	}
 	return false;
