@@ -85,7 +85,8 @@ static int on_watch(sd_event_source *source, const struct inotify_event *event, 
 
 	if (folder)
 		engine->watch = sd_event_source_disable_unref(engine->watch);
-	else if (!event->len || !slash || strcmp(event->name, slash + 1) != 0)
+	else if (!(event->mask & IN_Q_OVERFLOW) &&
+		 (!event->len || !slash || strcmp(event->name, slash + 1) != 0))
 		return 0;
 	if (engine->state != ENGINE_LOST) {
 		engine_ping(engine);

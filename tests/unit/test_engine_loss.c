@@ -3,6 +3,7 @@
  * The engine client when things break: the engine away, hung or replaced, answers that are late,
  * wrong, hostile or cut at any byte, and the end of the client at any time.
  */
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -171,6 +172,27 @@ static void a_socket_that_moves_is_asked(void **state)
 	run_for(fx, 50);
 	assert_int_equal(fx->view.state, ENGINE_IN_SYNC);
 	assert_int_equal(unlink(aside), 0);
+}
+
+/* What else goes on in the folder was more than the kernel keeps: the socket may be among it. */
+static void a_lost_notification_is_asked_for(void **state)
+{
+	struct fixture *fx = *state;
+	char other[200];
+
+	start(fx);
+	WAIT_IN_SYNC(fx);
+	snprintf(other, sizeof(other), "%s.other", fake_engine_socket(fx->fake));
+	for (int i = 0; i < 20000; i++) {
+		int fd = open(other, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+		assert_true(fd >= 0);
+		close(fd);
+		assert_int_equal(unlink(other), 0);
+	}
+	assert_int_equal(fake_engine_count(fx->fake, "GET /_ping"), 0);
+	WAIT(fx, fake_engine_count(fx->fake, "GET /_ping") == 1);
+	assert_int_equal(fx->view.state, ENGINE_IN_SYNC);
 }
 
 /* The folder that is watched goes, and another one is at its place. */
@@ -418,6 +440,7 @@ int main(void)
 		TEST(a_hung_engine_is_lost),
 		TEST(a_removed_socket_is_noticed),
 		TEST(a_socket_that_moves_is_asked),
+		TEST(a_lost_notification_is_asked_for),
 		TEST(a_folder_that_comes_again_is_watched),
 		TEST(a_stream_that_never_begins),
 		TEST(answers_that_lose),
