@@ -472,9 +472,10 @@ int reconcile_run(struct reconcile *reconcile, const struct config *config,
 		skeleton_build(&params, reconcile->skeleton);
 		reconcile_touched(reconcile);
 	}
-	if (reconcile->actual && ruleset_unpack(reconcile->actual, desired, &actual, &same) < 0)
+	if (reconcile->actual && keeps_nothing(desired) &&
+	    ruleset_unpack(reconcile->actual, desired, &actual, &same) < 0)
 		return diag_set(diag, -ENOMEM, "no memory for what the kernel has");
-	if (actual && keeps_nothing(desired) && plan_elements_suffice(desired, actual, same))
+	if (actual && plan_elements_suffice(desired, actual, same))
 		r = run_elements(reconcile, desired, actual, same, ret_result, diag);
 	else
 		r = run_full(reconcile, model, desired, ret_result, diag);
