@@ -14,9 +14,9 @@
 #define CGROUP_PATH_MAX 256
 #define CGROUP_KEEP_CHILD "jobfence-keep"
 
-/* Levels count from the root of the hierarchy: "/docker" is level 1, its children level 2. */
 #define CGROUP_CHILD_NAME_MAX 127
 
+/* Levels count from the root of the hierarchy: "/docker" is level 1, its children level 2. */
 struct cgroup_child {
 	/* Folder name: a container id, "docker-<id>.scope", "ssh.service"; one that is longer than
 	 * CGROUP_CHILD_NAME_MAX ends in "~" and a hash of the whole. Borrowed as the list is. */

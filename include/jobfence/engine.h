@@ -28,7 +28,6 @@ struct engine_view {
 	enum engine_state state;
 	bool ever_in_sync; /* false: containers below are a part of the truth at best */
 	struct engine_info info;
-
 	bool telling; /* a list, and what is in it, is under way */
 	pid_t peer_pid; /* SO_PEERCRED of the socket: dockerd, or 1 where systemd listens; 0 unknown */
 	uint64_t streams_lost;              /* event streams that had opened, and broke */

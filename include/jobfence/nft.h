@@ -5,8 +5,6 @@
  */
 #pragma once
 
-#include <assert.h>
-
 #include "jobfence/diag.h"
 #include "jobfence/ruleset.h"
 
@@ -135,8 +133,6 @@ enum op_kind {
 	OP_DEL_TABLE,
 	OP_COMMIT, /* what follows is a transaction of its own */
 };
-
-static_assert(SET_MAX <= 64, "a bit for every set");
 
 /* One step of a transaction; the pointers are borrowed from the skeleton and the rulesets. */
 struct op {

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <assert.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -124,6 +125,7 @@ enum set_id {
 };
 
 #define SET_BIT_OF(set) (1ULL << (set))
+static_assert(SET_MAX <= 64, "a bit for every set");
 
 struct set_spec {
 	enum set_id id;

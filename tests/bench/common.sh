@@ -38,7 +38,8 @@ beside_standin() {
 
 	shift 3
 	daemon_command
-	measure changes --containers "$containers" --sandbox /run/docker/netns/all --cgroups "$HOST_UNIFIED/$HOST_CGROUP_PARENT" \
+	measure changes --containers "$containers" --sandbox /run/docker/netns/all \
+		--cgroups "$HOST_UNIFIED$HOST_CGROUP_PARENT" \
 		--log "$HOST_DIR/jobfence.log" "$@" "$mode" "$count" -- "${DAEMON[@]}"
 	forget_ruleset
 }
